@@ -1,0 +1,404 @@
+"""Distil a ResNet-18 from EfficientNet-Lite0 on photos without labels.
+
+`train` runs until it is stopped and goes on where it was; `cooldown` cuts a finished net from its state at any time; `probe`
+measures; `export` writes the weights. See README.md.
+"""
+
+import argparse
+import copy
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from optim import make_optimizers
+from photos import PhotoCache, batches
+from probe import linear_probe, load_probe
+from student import ResNet18
+from teacher import CHANNELS, Teacher
+from torch import nn
+
+STRIDES = {"s8": 8, "s16": 16, "s32": 32}
+WEIGHTS = {"kl": 1.0, "pooled": 2.0, "s32": 1.0, "s16": 1.0, "s8": 0.5}
+
+
+class Heads(nn.Module):
+    """Projections of the student's features onto the teacher's, and the teacher's mean and deviation of each channel.
+
+    Cosines are taken between standardised features: the teacher's are behind a ReLU, and their common mean would
+    otherwise make any two of them look alike.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.project = nn.ModuleDict({k: nn.Conv2d(ResNet18.channels[k], c, 1) for k, c in CHANNELS.items()})
+        self.project["pooled"] = nn.Linear(ResNet18.channels["s32"], CHANNELS["s32"])
+        for key in self.project:
+            width = CHANNELS.get(key, CHANNELS["s32"])
+            self.register_buffer(f"mean_{key}", torch.zeros(width))
+            self.register_buffer(f"std_{key}", torch.ones(width))
+
+    @torch.no_grad()
+    def measure(self, outputs: list[dict[str, torch.Tensor]]):
+        """Take the statistics of a list of the teacher's outputs."""
+        for key in self.project:
+            rows = torch.cat([o[key].movedim(1, -1).flatten(0, -2).float() for o in outputs])
+            getattr(self, f"mean_{key}").copy_(rows.mean(0))
+            getattr(self, f"std_{key}").copy_(rows.std(0) + 1e-3)
+
+    def standardise(self, key: str, x: torch.Tensor) -> torch.Tensor:
+        """Return the teacher's features with mean 0 and deviation 1; channels are the second axis."""
+        shape = (1, -1) + (1,) * (x.ndim - 2)
+        return (x - getattr(self, f"mean_{key}").view(shape)) / getattr(self, f"std_{key}").view(shape)
+
+
+def alignment(stride: int, size: int, teacher_size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return where the student's map positions lie in the teacher's map, along one axis.
+
+    The student's position i looks at pixel stride * i, the teacher's at stride * (j + 1) - 1 (TensorFlow pads at the end).
+    Positions with no counterpart are left out.
+
+    Args:
+        stride: Stride of both maps.
+        size: Side of the student's image.
+        teacher_size: Side of the teacher's image of the same crop.
+
+    Returns:
+        Indices of the student's positions, and weights (student's positions, teacher's positions) that interpolate.
+    """
+    own = torch.arange(size // stride)
+    place = ((own * stride + 0.5) / size * teacher_size - (stride - 0.5)) / stride
+    last = teacher_size // stride - 1
+    inside = (place > -0.5) & (place < last + 0.5)
+    place = place[inside].clamp(0, last)
+    weights = (1 - (place[:, None] - torch.arange(last + 1)[None]).abs()).clamp_min(0)
+    return own[inside], weights
+
+
+def losses(student, heads, x: torch.Tensor, size: int, target: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the parts of the loss of one batch.
+
+    Args:
+        student: The student.
+        heads: Its projections.
+        x: The images, 0..255, at the teacher's size.
+        size: The student's size.
+        target: The teacher's outputs for x, with `pooled`.
+    """
+    teacher_size = x.shape[-1]
+    if size != teacher_size:
+        x = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        maps = student.maps(student.normalise(x).contiguous(memory_format=torch.channels_last))
+        pooled = maps["s32"].mean((2, 3))
+        logits = student.fc(pooled)
+        mine = {key: heads.project[key](value) for key, value in maps.items()}
+        mine["pooled"] = heads.project["pooled"](pooled)
+    parts = {
+        "kl": F.kl_div(
+            F.log_softmax(logits.float(), 1), F.log_softmax(target["logits"], 1), reduction="batchmean", log_target=True
+        ),
+        "pooled": 1 - F.cosine_similarity(mine["pooled"].float(), heads.standardise("pooled", target["pooled"])).mean(),
+    }
+    for key, stride in STRIDES.items():
+        own, weights = alignment(stride, size, teacher_size)
+        theirs = weights @ heads.standardise(key, target[key]) @ weights.T
+        parts[key] = 1 - F.cosine_similarity(mine[key][:, :, own][:, :, :, own].float(), theirs).mean()
+    return parts
+
+
+@torch.inference_mode()
+def teach(teacher: Teacher, x: torch.Tensor, chunk: int = 8) -> dict[str, torch.Tensor]:
+    """Return the teacher's outputs as float32, computed in chunks small enough for the processor's cache."""
+    outputs = []
+    for part in x.split(chunk):
+        part = teacher.normalise(part).bfloat16().contiguous(memory_format=torch.channels_last)
+        out = {key: value.float() for key, value in teacher(part).items()}
+        outputs.append(out | {"pooled": out["s32"].mean((2, 3))})
+    return {key: torch.cat([o[key] for o in outputs]) for key in outputs[0]}
+
+
+class Run:
+    """Everything a run consists of, kept in one file.
+
+    Args:
+        folder: Where the state lies.
+        name: Name of the state's file.
+        args: The command line.
+    """
+
+    def __init__(self, folder: Path, name: str, args: argparse.Namespace):
+        torch.manual_seed(args.seed)
+        self.path = folder / name
+        self.student = ResNet18().to(memory_format=torch.channels_last)
+        self.heads = Heads()
+        self.optimizers = make_optimizers(self.student, self.heads, args.muon_lr, args.adam_lr)
+        self.ema = copy.deepcopy(self.student)
+        self.samples = self.steps = 0
+        self.start = 0
+
+    def load(self, path: Path):
+        """Take everything from a file."""
+        state = torch.load(path, weights_only=True, mmap=True)
+        self.student.load_state_dict(state["student"])
+        self.ema.load_state_dict(state["ema"])
+        self.heads.load_state_dict(state["heads"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            rates = [(g["lr"], g["peak"]) for g in optimizer.param_groups]
+            optimizer.load_state_dict(saved)
+            # The command line decides the rates, so that they can be changed between runs.
+            for group, (lr, peak) in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"], group["peak"] = lr, peak
+        self.samples, self.steps, self.start = state["samples"], state["steps"], state["start"]
+
+    def save(self):
+        """Write everything; the file is whole at any time."""
+        state = {
+            "student": self.student.state_dict(),
+            "ema": self.ema.state_dict(),
+            "heads": self.heads.state_dict(),
+            "optimizers": [o.state_dict() for o in self.optimizers],
+            "samples": self.samples,
+            "steps": self.steps,
+            "start": self.start,
+        }
+        write(self.path, lambda temp: torch.save(state, temp))
+
+    def set_rate(self, factor: float):
+        """Set all rates to a share of their peaks."""
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = factor * group["peak"]
+
+    def step(self, x: torch.Tensor, size: int, target: dict[str, torch.Tensor], decay: float) -> dict[str, float]:
+        """Learn from one batch and return the parts of its loss."""
+        parts = losses(self.student, self.heads, x, size, target)
+        sum(WEIGHTS[key] * value for key, value in parts.items()).backward()
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        self.samples += len(x)
+        self.steps += 1
+        with torch.no_grad():
+            decay = min(decay, (1 + self.steps) / (10 + self.steps))
+            for mine, theirs in zip(self.ema.state_dict().values(), self.student.state_dict().values(), strict=True):
+                if mine.is_floating_point():
+                    mine.lerp_(theirs, 1 - decay)
+        return {key: value.item() for key, value in parts.items()}
+
+
+def write(path: Path, save):
+    """Write a file under another name first, so that a crash never leaves half of it."""
+    temp = path.with_name(path.name + ".tmp")
+    save(temp)
+    with open(temp, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temp, path)
+
+
+def sizes_at(stages: list[tuple[int, int, int]], samples: int) -> tuple[int, int]:
+    """Return the student's and the teacher's image size of the last stage that has begun."""
+    return [stage for stage in stages if stage[0] <= samples][-1][1:]
+
+
+def probe_all(net: ResNet18, args: argparse.Namespace) -> dict[str, float]:
+    """Return the probe accuracy of a net on every probe set."""
+    net = copy.deepcopy(net).eval()
+    return {
+        folder.name: round(
+            linear_probe(load_probe(folder, args.state), lambda x: net.maps(net.normalise(x))["s32"].mean((2, 3))), 4
+        )
+        for folder in args.probes
+    }
+
+
+def loop(run: Run, args: argparse.Namespace, stages, rate, until: float, decay: float, log: Path):
+    """Train until `until` samples or a signal.
+
+    Args:
+        run: The run.
+        args: The command line.
+        stages: (first sample, student's size, teacher's size), in order.
+        rate: Samples seen -> share of the peak rate.
+        until: Where to end.
+        decay: Decay of the weights' moving average.
+        log: File that gets a line of JSON now and then.
+    """
+    photos = PhotoCache(args.photos, args.state)
+    teacher = Teacher().bfloat16().to(memory_format=torch.channels_last).eval()
+    stop = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.append(True))
+    size, teacher_size = sizes_at(stages, run.samples)
+    source = batches(photos, run.samples, args.batch, teacher_size, args.scale, args.mixup, args.seed)
+    if run.samples == 0:
+        run.heads.measure([teach(teacher, next(source)) for _ in range(10)])
+    sums, since, wall, cpu = {}, run.samples, time.monotonic(), time.process_time()
+    while run.samples < until and not stop:
+        if (size, teacher_size) != sizes_at(stages, run.samples):
+            size, teacher_size = sizes_at(stages, run.samples)
+            source = batches(photos, run.samples, args.batch, teacher_size, args.scale, args.mixup, args.seed)
+        run.set_rate(rate(run.samples))
+        x = next(source)
+        before = run.samples
+        for key, value in run.step(x, size, teach(teacher, x), decay).items():
+            sums[key] = sums.get(key, 0.0) + value * len(x)
+        if crossed(before, run.samples, args.log_every):
+            count = run.samples - since
+            row = {"samples": run.samples, "size": size} | {k: round(v / count, 4) for k, v in sums.items()}
+            row["images_s"] = round(count / (time.monotonic() - wall), 1)
+            # What it would be if no one else used the processors and nobody stopped the process.
+            row["images_s_alone"] = round(count * torch.get_num_threads() / (time.process_time() - cpu), 1)
+            append(log, row)
+            sums, since, wall, cpu = {}, run.samples, time.monotonic(), time.process_time()
+        if crossed(before, run.samples, args.save_every):
+            run.save()
+        if crossed(before, run.samples, args.probe_every):
+            append(log, {"samples": run.samples, "probe": probe_all(run.ema, args)})
+            wall, cpu = time.monotonic(), time.process_time()
+            sums, since = {}, run.samples
+    run.save()
+
+
+def crossed(before: int, now: int, every: int) -> bool:
+    """Say whether a multiple of `every` lies between two counts."""
+    return before // every != now // every
+
+
+def append(log: Path, row: dict):
+    """Write a line to the log and to the terminal."""
+    line = json.dumps(row)
+    print(line, flush=True)
+    with open(log, "a") as file:
+        file.write(line + "\n")
+
+
+def train(args: argparse.Namespace):
+    """Train, from the saved state if there is one, until stopped."""
+    run = Run(args.state, "state.pt", args)
+    if run.path.exists():
+        run.load(run.path)
+    stages = [tuple(int(n) for n in stage.split(":")) for stage in args.stages.split(",")]
+    loop(
+        run,
+        args,
+        stages,
+        lambda n: min(1.0, (n + args.batch) / args.warmup),
+        args.until,
+        args.decay,
+        args.state / "log.jsonl",
+    )
+
+
+def cooldown(args: argparse.Namespace):
+    """Take the rate to zero from the saved state and leave a finished net in cooled.pt; the main run is not touched."""
+    run = Run(args.state, "cooldown.pt", args)
+    if run.path.exists():
+        run.load(run.path)
+    else:
+        run.load(args.state / "state.pt")
+        run.start = run.samples
+    end = run.start + args.samples
+    stages = [(0, args.size, args.teacher_size)]
+    log = args.state / "cooldown.jsonl"
+    loop(run, args, stages, lambda n: max(0.0, (end - n) / args.samples), end, args.decay, log)
+    if run.samples >= end:
+        write(args.state / "cooled.pt", lambda temp: torch.save(run.student.state_dict(), temp))
+        append(log, {"samples": run.samples, "start": run.start, "cooled": probe_all(run.student, args)})
+        run.path.unlink()
+
+
+def probe(args: argparse.Namespace):
+    """Print the probe accuracy of a weights file, of the teacher and of random weights."""
+    rows = {}
+    for path in args.weights:
+        net = ResNet18()
+        net.load_state_dict(torch.load(path, weights_only=True))
+        rows[str(path)] = probe_all(net, args)
+    if args.references:
+        torch.manual_seed(args.seed)
+        rows["random"] = probe_all(ResNet18(), args)
+        teacher = Teacher().eval()
+        rows["teacher"] = {
+            folder.name: round(
+                linear_probe(
+                    load_probe(folder, args.state), lambda x: teacher(teacher.normalise(x))["s32"].mean((2, 3))
+                ),
+                4,
+            )
+            for folder in args.probes
+        }
+    for name, row in rows.items():
+        print(json.dumps({"net": name} | row))
+
+
+def export(args: argparse.Namespace):
+    """Write the weights as a plain state dict of float32 (.pth) and as arrays (.npz)."""
+    cooled = args.state / "cooled.pt"
+    if args.average:
+        state = torch.load(args.state / "state.pt", weights_only=True)["ema"]
+    else:
+        state = torch.load(cooled, weights_only=True)
+    # The bytes must be those of torchvision's layout, not of channels_last.
+    state = {k: v.float().contiguous() if v.is_floating_point() else v for k, v in state.items()}
+    ResNet18().load_state_dict(state)
+    write(args.out.with_suffix(".pth"), lambda temp: torch.save(state, temp))
+    np.savez(args.out.with_suffix(".npz"), **{k: v.numpy() for k, v in state.items()})
+
+
+def scale(text: str) -> tuple[float, float]:
+    """Read "0.15,1"."""
+    low, high = text.split(",")
+    return float(low), float(high)
+
+
+def main():
+    """Read the command line and call the command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    common = argparse.ArgumentParser(add_help=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    common.add_argument("--state", type=Path, required=True, help="folder for the state, the caches and the log")
+    common.add_argument("--probes", type=Path, nargs="*", default=[], help="folders of labelled photos for the probes")
+    common.add_argument("--threads", type=int, default=2)
+    common.add_argument("--seed", type=int, default=1)
+    learn = argparse.ArgumentParser(add_help=False)
+    learn.add_argument("--photos", type=Path, required=True, help="folder of photos to learn from")
+    learn.add_argument("--batch", type=int, default=128)
+    learn.add_argument("--muon-lr", type=float, default=0.02, help="rate of the convolutions; 0: AdamW for all")
+    learn.add_argument("--adam-lr", type=float, default=2e-3)
+    learn.add_argument("--decay", type=float, default=0.999, help="decay of the weights' moving average")
+    learn.add_argument("--scale", type=scale, default=(0.15, 1.0), help="smallest and largest crop, shares of the area")
+    learn.add_argument("--mixup", type=float, default=0.5, help="share of batches that are mixed")
+    learn.add_argument("--log-every", type=int, default=5000, help="samples")
+    learn.add_argument("--save-every", type=int, default=20000, help="samples")
+    learn.add_argument("--probe-every", type=int, default=100000, help="samples")
+    command = commands.add_parser("train", parents=[common, learn], help=train.__doc__)
+    command.add_argument("--stages", default="0:96:160", help="first sample:student's size:teacher's size, ...")
+    command.add_argument("--warmup", type=int, default=20000, help="samples")
+    command.add_argument("--until", type=float, default=float("inf"), help="samples")
+    command.set_defaults(call=train)
+    command = commands.add_parser("cooldown", parents=[common, learn], help=cooldown.__doc__)
+    command.add_argument("--samples", type=int, required=True)
+    command.add_argument("--size", type=int, default=160)
+    command.add_argument("--teacher-size", type=int, default=224)
+    command.set_defaults(call=cooldown)
+    command = commands.add_parser("probe", parents=[common], help=probe.__doc__)
+    command.add_argument("weights", type=Path, nargs="*", help=".pth files")
+    command.add_argument("--references", action="store_true", help="also the teacher and random weights")
+    command.set_defaults(call=probe)
+    command = commands.add_parser("export", parents=[common], help=export.__doc__)
+    command.add_argument("out", type=Path, help="name without suffix")
+    command.add_argument("--average", action="store_true", help="the running average instead of the cooled net")
+    command.set_defaults(call=export)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    args.state.mkdir(parents=True, exist_ok=True)
+    args.call(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""mstl: a folder of photos becomes a classifier, by fine-tuning a pretrained ResNet on MindSpore.
+
+The public names below are imported when they are first used, so that ``import mstl`` stays quick and does not load
+MindSpore.
+"""
+
+import importlib
+
+from mstl.runtime import prepare_environment
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "MstlError": "mstl.errors",
+    "TrainConfig": "mstl.config",
+    "Preprocessing": "mstl.config",
+    "resnet18": "mstl.models.builders",
+    "resnet34": "mstl.models.builders",
+    "resnet50": "mstl.models.builders",
+    "resnet101": "mstl.models.builders",
+    "resnet152": "mstl.models.builders",
+    "efficientnet_lite0": "mstl.models.builders",
+    "build_model": "mstl.models.builders",
+    "load_weights": "mstl.models.loading",
+    "load_data": "mstl.data.datasets",
+    "fit": "mstl.training.loop",
+    "Predictor": "mstl.predictor",
+    "Evaluation": "mstl.metrics",
+}
+
+__all__ = ["__version__", *_HOME]
+
+# oneDNN and MindSpore's logger read the environment once, when they are loaded: this must come before them.
+prepare_environment()
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module 'mstl' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(__all__)

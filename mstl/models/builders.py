@@ -1,0 +1,94 @@
+"""The architectures by name, with or without pretrained weights."""
+
+from pathlib import Path
+
+from mstl import compat
+from mstl.config import Preprocessing
+from mstl.errors import MstlError
+from mstl.models.efficientnet_lite import EfficientNetLite
+from mstl.models.loading import load_weights, read_weights
+from mstl.models.resnet import BasicBlock, Bottleneck, ResNet
+from mstl.models.weights import find_entry, locate
+
+RESNETS = {
+    "resnet18": (BasicBlock, (2, 2, 2, 2)),
+    "resnet34": (BasicBlock, (3, 4, 6, 3)),
+    "resnet50": (Bottleneck, (3, 4, 6, 3)),
+    "resnet101": (Bottleneck, (3, 4, 23, 3)),
+    "resnet152": (Bottleneck, (3, 8, 36, 3)),
+}
+ARCHITECTURES = (*RESNETS, "efficientnet_lite0")
+SUFFIXES = (".ckpt", ".safetensors", ".pth", ".pt", ".bin")
+
+
+def build_model(name, num_classes=1000, weights=None, padding=None, pool_padding=None):
+    """Build an architecture, and load weights if any are named.
+
+    Args:
+        name: One of ``ARCHITECTURES``.
+        num_classes: Width of the head; where it is not the weights' own, the head is new and random.
+        weights: None or ``"none"`` for random values, ``"default"``, a tag of the weights table, or a file.
+        padding: ``"symmetric"`` or ``"same"``; the weights' own, or ``"symmetric"`` without weights, if not given.
+        pool_padding: The max-pool's, likewise.
+
+    Returns:
+        The net, with the attributes ``model`` (its name) and ``preprocessing`` (what its weights expect).
+
+    Raises:
+        MstlError: An unknown name, or weights that cannot be found or do not fit.
+    """
+    if name not in ARCHITECTURES:
+        raise MstlError(f"unknown model {name!r}: choose one of {', '.join(ARCHITECTURES)}")
+    if num_classes < 1:
+        raise MstlError(f"num_classes must be 1 or more, not {num_classes}")
+    preprocessing, loaded = Preprocessing(), None
+    if weights is not None and str(weights) != "none":
+        path, preprocessing = find_weights(name, weights)
+        loaded = read_weights(path)
+        if loaded.metadata is not None:
+            preprocessing = Preprocessing.from_dict(loaded.metadata["preprocessing"])
+        padding, pool_padding = padding or loaded.padding, pool_padding or loaded.pool_padding
+    if name in RESNETS:
+        block, layers = RESNETS[name]
+        net = ResNet(block, layers, num_classes, padding or compat.SYMMETRIC, pool_padding)
+    else:
+        net = EfficientNetLite(num_classes)
+    if loaded is not None:
+        load_weights(net, loaded)
+    net.model, net.preprocessing = name, preprocessing
+    return net
+
+
+def find_weights(model, weights):
+    """The file of named weights, and the preprocessing that they expect.
+
+    Args:
+        model: The architecture.
+        weights: A file, ``"default"``, or a tag of the table.
+    """
+    if Path(weights).is_file():
+        return Path(weights), Preprocessing()
+    if str(weights).endswith(SUFFIXES):
+        raise MstlError(f"no weights file at {weights}")
+    entry = find_entry(model, str(weights))
+    return locate(entry), entry.preprocessing
+
+
+def _builder(name):
+    def build(num_classes=1000, pretrained=False, weights=None, padding=None, pool_padding=None):
+        if pretrained and weights is None:
+            weights = "default"
+        return build_model(name, num_classes, weights, padding, pool_padding)
+
+    build.__name__ = build.__qualname__ = name
+    build.__doc__ = f"""Build {name}; ``pretrained=True`` loads the default weights, ``weights`` names others.
+
+    Takes what :func:`build_model` takes. A net for (N, 3, H, W) float32 images, normalised as its ``preprocessing``
+    says, that gives (N, num_classes) logits.
+    """
+    return build
+
+
+resnet18, resnet34, resnet50 = _builder("resnet18"), _builder("resnet34"), _builder("resnet50")
+resnet101, resnet152 = _builder("resnet101"), _builder("resnet152")
+efficientnet_lite0 = _builder("efficientnet_lite0")

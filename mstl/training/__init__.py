@@ -1,0 +1,1 @@
+"""Fine-tuning: what is frozen, the step, the loop, and what is kept of it."""
