@@ -25,7 +25,7 @@ PAUSE = 1.0  # seconds before the second try, doubled for each further one
 
 
 def mirrored(url):
-    """The URL that is really asked: where ``$MSTL_MIRROR`` (a base URL) is set, it takes the place of scheme and host."""
+    """The URL that is really asked: ``$MSTL_MIRROR`` (a base URL), if set, takes the place of scheme and host."""
     mirror = os.environ.get("MSTL_MIRROR")
     if not mirror:
         return url

@@ -10,12 +10,17 @@ from mstl.models.loading import load_weights, read_weights
 from mstl.models.resnet import BasicBlock, Bottleneck, ResNet
 from mstl.models.weights import find_entry, locate
 
-RESNETS = {
-    "resnet18": (BasicBlock, (2, 2, 2, 2)),
-    "resnet34": (BasicBlock, (3, 4, 6, 3)),
-    "resnet50": (Bottleneck, (3, 4, 6, 3)),
-    "resnet101": (Bottleneck, (3, 4, 23, 3)),
-    "resnet152": (Bottleneck, (3, 8, 36, 3)),
+RESNETS = {  # name: (block, blocks of each layer, groups, base width)
+    "resnet18": (BasicBlock, (2, 2, 2, 2), 1, 64),
+    "resnet34": (BasicBlock, (3, 4, 6, 3), 1, 64),
+    "resnet50": (Bottleneck, (3, 4, 6, 3), 1, 64),
+    "resnet101": (Bottleneck, (3, 4, 23, 3), 1, 64),
+    "resnet152": (Bottleneck, (3, 8, 36, 3), 1, 64),
+    "resnext50_32x4d": (Bottleneck, (3, 4, 6, 3), 32, 4),
+    "resnext101_32x8d": (Bottleneck, (3, 4, 23, 3), 32, 8),
+    "resnext101_64x4d": (Bottleneck, (3, 4, 23, 3), 64, 4),
+    "wide_resnet50_2": (Bottleneck, (3, 4, 6, 3), 1, 128),
+    "wide_resnet101_2": (Bottleneck, (3, 4, 23, 3), 1, 128),
 }
 ARCHITECTURES = (*RESNETS, "efficientnet_lite0")
 SUFFIXES = (".ckpt", ".safetensors", ".pth", ".pt", ".bin")
@@ -49,8 +54,8 @@ def build_model(name, num_classes=1000, weights=None, padding=None, pool_padding
             preprocessing = Preprocessing.from_dict(loaded.metadata["preprocessing"])
         padding, pool_padding = padding or loaded.padding, pool_padding or loaded.pool_padding
     if name in RESNETS:
-        block, layers = RESNETS[name]
-        net = ResNet(block, layers, num_classes, padding or compat.SYMMETRIC, pool_padding)
+        block, layers, groups, base_width = RESNETS[name]
+        net = ResNet(block, layers, num_classes, padding or compat.SYMMETRIC, pool_padding, groups, base_width)
     else:
         net = EfficientNetLite(num_classes)
     if loaded is not None:
@@ -91,4 +96,7 @@ def _builder(name):
 
 resnet18, resnet34, resnet50 = _builder("resnet18"), _builder("resnet34"), _builder("resnet50")
 resnet101, resnet152 = _builder("resnet101"), _builder("resnet152")
+resnext50_32x4d, resnext101_32x8d = _builder("resnext50_32x4d"), _builder("resnext101_32x8d")
+resnext101_64x4d = _builder("resnext101_64x4d")
+wide_resnet50_2, wide_resnet101_2 = _builder("wide_resnet50_2"), _builder("wide_resnet101_2")
 efficientnet_lite0 = _builder("efficientnet_lite0")

@@ -1,7 +1,10 @@
-"""ResNet: BasicBlock, Bottleneck, make_layer, and the builders.
+"""ResNet: BasicBlock, Bottleneck, make_layer, and what ResNeXt and wide ResNets change in them.
 
-He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2015. As in torchvision and in MindSpore's
-tutorial, a Bottleneck strides in its 3 x 3 convolution ("v1.5"). Parameter names are those of MindSpore's tutorial, so
+He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2015; Xie et al., "Aggregated Residual
+Transformations for Deep Neural Networks", 2016 (groups); Zagoruyko and Komodakis, "Wide Residual Networks", 2016 (base
+width). As in torchvision and in MindSpore's tutorial, a Bottleneck strides in its 3 x 3 convolution ("v1.5").
+
+Parameter names are those of MindSpore's tutorial, so
 that its checkpoints load as they are; a BasicBlock has a BatchNorm for each of its convolutions.
 """
 
@@ -19,12 +22,17 @@ class BasicBlock(nn.Cell):
         stride: Step of the first convolution.
         down_sample: What turns the input into the output's shape, where the two differ.
         padding: ``"symmetric"`` or ``"same"``; see :func:`mstl.compat.conv2d`.
+        groups, base_width: 1 and 64; this block knows no others.
     """
 
     expansion = 1
 
-    def __init__(self, in_channels, channels, stride=1, down_sample=None, padding=compat.SYMMETRIC):
+    def __init__(
+        self, in_channels, channels, stride=1, down_sample=None, padding=compat.SYMMETRIC, groups=1, base_width=64
+    ):
         super().__init__()
+        if (groups, base_width) != (1, 64):
+            raise ValueError("only a Bottleneck can have groups or another width")
         self.conv1 = compat.conv2d(in_channels, channels, 3, stride, padding=padding)
         self.norm1 = compat.batch_norm2d(channels)
         self.conv2 = compat.conv2d(channels, channels, 3, padding=padding)
@@ -45,21 +53,26 @@ class Bottleneck(nn.Cell):
 
     Args:
         in_channels: Channels of the input.
-        channels: Channels of the 3 x 3 convolution; the output has four times as many.
+        channels: A fourth of the output's channels; of the 3 x 3 convolution too, unless groups or width change it.
         stride: Step of the 3 x 3 convolution.
         down_sample: What turns the input into the output's shape, where the two differ.
         padding: ``"symmetric"`` or ``"same"``; see :func:`mstl.compat.conv2d`.
+        groups: Groups of the 3 x 3 convolution (ResNeXt's cardinality).
+        base_width: Channels of the 3 x 3 convolution a group, for each 64 of ``channels``.
     """
 
     expansion = 4
 
-    def __init__(self, in_channels, channels, stride=1, down_sample=None, padding=compat.SYMMETRIC):
+    def __init__(
+        self, in_channels, channels, stride=1, down_sample=None, padding=compat.SYMMETRIC, groups=1, base_width=64
+    ):
         super().__init__()
-        self.conv1 = compat.conv2d(in_channels, channels, 1, padding=padding)
-        self.norm1 = compat.batch_norm2d(channels)
-        self.conv2 = compat.conv2d(channels, channels, 3, stride, padding=padding)
-        self.norm2 = compat.batch_norm2d(channels)
-        self.conv3 = compat.conv2d(channels, channels * self.expansion, 1, padding=padding)
+        width = channels * base_width // 64 * groups
+        self.conv1 = compat.conv2d(in_channels, width, 1, padding=padding)
+        self.norm1 = compat.batch_norm2d(width)
+        self.conv2 = compat.conv2d(width, width, 3, stride, groups, padding=padding)
+        self.norm2 = compat.batch_norm2d(width)
+        self.conv3 = compat.conv2d(width, channels * self.expansion, 1, padding=padding)
         self.norm3 = compat.batch_norm2d(channels * self.expansion)
         self.relu = nn.ReLU()
         self.down_sample = down_sample
@@ -73,7 +86,7 @@ class Bottleneck(nn.Cell):
         return self.relu(out + identity)
 
 
-def make_layer(in_channels, block, channels, blocks, stride=1, padding=compat.SYMMETRIC):
+def make_layer(in_channels, block, channels, blocks, stride=1, padding=compat.SYMMETRIC, groups=1, base_width=64):
     """Stack ``blocks`` blocks, of which the first strides and widens.
 
     Args:
@@ -83,6 +96,7 @@ def make_layer(in_channels, block, channels, blocks, stride=1, padding=compat.SY
         blocks: How many blocks.
         stride: Step of the first block.
         padding: ``"symmetric"`` or ``"same"``.
+        groups, base_width: The block's.
 
     Returns:
         A SequentialCell from (N, in_channels, H, W) to (N, channels * expansion, H / stride, W / stride).
@@ -93,8 +107,9 @@ def make_layer(in_channels, block, channels, blocks, stride=1, padding=compat.SY
         down_sample = nn.SequentialCell(
             [compat.conv2d(in_channels, out_channels, 1, stride, padding=padding), compat.batch_norm2d(out_channels)]
         )
-    layers = [block(in_channels, channels, stride, down_sample, padding)]
-    layers += [block(out_channels, channels, padding=padding) for _ in range(1, blocks)]
+    shared = {"padding": padding, "groups": groups, "base_width": base_width}
+    layers = [block(in_channels, channels, stride, down_sample, **shared)]
+    layers += [block(out_channels, channels, **shared) for _ in range(1, blocks)]
     return nn.SequentialCell(layers)
 
 
@@ -107,6 +122,7 @@ class ResNet(nn.Cell):
         num_classes: Width of the head.
         padding: Padding of the convolutions, ``"symmetric"`` (torchvision, mindcv) or ``"same"`` (the tutorial).
         pool_padding: Padding of the max-pool; the convolutions' by default. mindcv's weights want ``"same"`` here.
+        groups, base_width: A Bottleneck's; 1 and 64 make an ordinary ResNet.
 
     Attributes:
         num_features: Channels of what ``forward_features`` gives.
@@ -115,7 +131,9 @@ class ResNet(nn.Cell):
 
     head_names = ("fc.weight", "fc.bias")
 
-    def __init__(self, block, layers, num_classes=1000, padding=compat.SYMMETRIC, pool_padding=None):
+    def __init__(
+        self, block, layers, num_classes=1000, padding=compat.SYMMETRIC, pool_padding=None, groups=1, base_width=64
+    ):
         super().__init__()
         self.padding = padding
         self.pool_padding = pool_padding or padding
@@ -124,11 +142,12 @@ class ResNet(nn.Cell):
         self.norm = compat.batch_norm2d(64)
         self.relu = nn.ReLU()
         self.max_pool = compat.MaxPool3x3(self.pool_padding)
-        width = 64 * block.expansion
-        self.layer1 = make_layer(64, block, 64, layers[0], padding=padding)
-        self.layer2 = make_layer(width, block, 128, layers[1], stride=2, padding=padding)
-        self.layer3 = make_layer(width * 2, block, 256, layers[2], stride=2, padding=padding)
-        self.layer4 = make_layer(width * 4, block, 512, layers[3], stride=2, padding=padding)
+        shared = {"padding": padding, "groups": groups, "base_width": base_width}
+        out = 64 * block.expansion
+        self.layer1 = make_layer(64, block, 64, layers[0], **shared)
+        self.layer2 = make_layer(out, block, 128, layers[1], stride=2, **shared)
+        self.layer3 = make_layer(out * 2, block, 256, layers[2], stride=2, **shared)
+        self.layer4 = make_layer(out * 4, block, 512, layers[3], stride=2, **shared)
         self.flatten = nn.Flatten()
         self.reset_head(num_classes)
 
