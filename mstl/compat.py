@@ -7,7 +7,7 @@ carries this out is met in one place.
 
 import mindspore as ms
 from mindspore import nn, ops
-from mindspore.common.initializer import HeNormal, HeUniform, Uniform
+from mindspore.common.initializer import HeUniform, Normal, Uniform
 
 SYMMETRIC = "symmetric"
 SAME = "same"
@@ -36,7 +36,8 @@ def conv2d(in_channels, out_channels, kernel_size, stride=1, groups=1, padding=S
         dilation=1,
         group=groups,
         has_bias=False,
-        weight_init=HeNormal(mode="fan_out", nonlinearity="relu"),
+        # by hand, because MindSpore's HeNormal does not divide the fan by the groups: depthwise signals would die out
+        weight_init=Normal(sigma=(2 * groups / (out_channels * kernel_size**2)) ** 0.5),
     )
 
 

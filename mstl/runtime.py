@@ -100,6 +100,8 @@ def use_device(name="auto"):
     try:
         ms.set_device(wanted)
     except RuntimeError as error:
+        if ms.get_context("device_target") == wanted:  # computing has begun, on the very device: a second run
+            return wanted
         first_line = str(error).strip().splitlines()[0]
         raise MstlError(f"device {wanted} cannot be used: {first_line}") from error
     return wanted

@@ -1,7 +1,7 @@
 """Distil a ResNet-18 from EfficientNet-Lite0 on photos without labels.
 
-`train` runs until it is stopped and goes on where it was; `cooldown` cuts a finished net from its state at any time; `probe`
-measures; `export` writes the weights. See README.md.
+`train` runs until it is stopped and goes on where it was; `cooldown` cuts a finished net from its state at any time;
+`probe` measures; `export` writes the weights. See README.md.
 """
 
 import argparse
@@ -10,19 +10,23 @@ import json
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from optim import make_optimizers
-from photos import PhotoCache, batches
+from photos import PhotoCache, make_batch
 from probe import linear_probe, load_probe
 from student import ResNet18
 from teacher import CHANNELS, Teacher
 from torch import nn
 
 STRIDES = {"s8": 8, "s16": 16, "s32": 32}
+# Every thread works on units of its own: no thread waits for another within a step, which costs little where other
+# processes take the processors, and a unit's activations fit the processor's cache. BatchNorm sees one unit at a time.
+UNIT = 32
 WEIGHTS = {"kl": 1.0, "pooled": 2.0, "s32": 1.0, "s16": 1.0, "s8": 0.5}
 
 
@@ -59,8 +63,8 @@ class Heads(nn.Module):
 def alignment(stride: int, size: int, teacher_size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return where the student's map positions lie in the teacher's map, along one axis.
 
-    The student's position i looks at pixel stride * i, the teacher's at stride * (j + 1) - 1 (TensorFlow pads at the end).
-    Positions with no counterpart are left out.
+    The student's position i looks at pixel stride * i, the teacher's at stride * (j + 1) - 1: TensorFlow pads at the
+    end. Positions with no counterpart are left out.
 
     Args:
         stride: Stride of both maps.
@@ -92,7 +96,8 @@ def losses(student, heads, x: torch.Tensor, size: int, target: dict[str, torch.T
     teacher_size = x.shape[-1]
     if size != teacher_size:
         x = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
-    with torch.autocast("cpu", torch.bfloat16):
+    # The cache of cast weights is shared by all threads, and would be cleared under one by another.
+    with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
         maps = student.maps(student.normalise(x).contiguous(memory_format=torch.channels_last))
         pooled = maps["s32"].mean((2, 3))
         logits = student.fc(pooled)
@@ -129,14 +134,16 @@ class Run:
         folder: Where the state lies.
         name: Name of the state's file.
         args: The command line.
+        pool: Threads to work with.
     """
 
-    def __init__(self, folder: Path, name: str, args: argparse.Namespace):
+    def __init__(self, folder: Path, name: str, args: argparse.Namespace, pool: ThreadPoolExecutor):
+        self.pool = pool
         torch.manual_seed(args.seed)
         self.path = folder / name
         self.student = ResNet18().to(memory_format=torch.channels_last)
         self.heads = Heads()
-        self.optimizers = make_optimizers(self.student, self.heads, args.muon_lr, args.adam_lr)
+        self.optimizers = make_optimizers(self.student, self.heads, args.muon_lr, args.adam_lr, pool)
         self.ema = copy.deepcopy(self.student)
         self.samples = self.steps = 0
         self.start = 0
@@ -174,21 +181,32 @@ class Run:
             for group in optimizer.param_groups:
                 group["lr"] = factor * group["peak"]
 
-    def step(self, x: torch.Tensor, size: int, target: dict[str, torch.Tensor], decay: float) -> dict[str, float]:
-        """Learn from one batch and return the parts of its loss."""
-        parts = losses(self.student, self.heads, x, size, target)
-        sum(WEIGHTS[key] * value for key, value in parts.items()).backward()
+    def step(self, batch: int, work, decay: float) -> dict[str, float]:
+        """Learn from one batch and return the parts of its loss.
+
+        Args:
+            batch: Images in the batch.
+            work: First sample -> parts of the loss of the unit that begins there.
+            decay: Decay of the weights' moving average.
+        """
+
+        def unit(first: int) -> dict[str, float]:
+            parts = work(first)
+            (sum(WEIGHTS[key] * value for key, value in parts.items()) * (UNIT / batch)).backward()
+            return {key: value.item() for key, value in parts.items()}
+
+        rows = list(self.pool.map(unit, range(self.samples, self.samples + batch, UNIT)))
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
-        self.samples += len(x)
+        self.samples += batch
         self.steps += 1
         with torch.no_grad():
             decay = min(decay, (1 + self.steps) / (10 + self.steps))
             for mine, theirs in zip(self.ema.state_dict().values(), self.student.state_dict().values(), strict=True):
                 if mine.is_floating_point():
                     mine.lerp_(theirs, 1 - decay)
-        return {key: value.item() for key, value in parts.items()}
+        return {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
 
 
 def write(path: Path, save):
@@ -233,26 +251,28 @@ def loop(run: Run, args: argparse.Namespace, stages, rate, until: float, decay: 
     stop = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.append(True))
-    size, teacher_size = sizes_at(stages, run.samples)
-    source = batches(photos, run.samples, args.batch, teacher_size, args.scale, args.mixup, args.seed)
+
+    def images(first: int) -> torch.Tensor:
+        return make_batch(photos, first, UNIT, sizes_at(stages, first)[1], args.scale, args.mixup, args.seed)
+
+    def work(first: int) -> dict[str, torch.Tensor]:
+        x = images(first)
+        return losses(run.student, run.heads, x, sizes_at(stages, first)[0], teach(teacher, x))
+
     if run.samples == 0:
-        run.heads.measure([teach(teacher, next(source)) for _ in range(10)])
+        run.heads.measure([teach(teacher, images(first)) for first in range(0, 1280, UNIT)])
     sums, since, wall, cpu = {}, run.samples, time.monotonic(), time.process_time()
     while run.samples < until and not stop:
-        if (size, teacher_size) != sizes_at(stages, run.samples):
-            size, teacher_size = sizes_at(stages, run.samples)
-            source = batches(photos, run.samples, args.batch, teacher_size, args.scale, args.mixup, args.seed)
         run.set_rate(rate(run.samples))
-        x = next(source)
         before = run.samples
-        for key, value in run.step(x, size, teach(teacher, x), decay).items():
-            sums[key] = sums.get(key, 0.0) + value * len(x)
+        for key, value in run.step(args.batch, work, decay).items():
+            sums[key] = sums.get(key, 0.0) + value * args.batch
         if crossed(before, run.samples, args.log_every):
             count = run.samples - since
-            row = {"samples": run.samples, "size": size} | {k: round(v / count, 4) for k, v in sums.items()}
+            row = {"samples": run.samples, "size": sizes_at(stages, before)[0]} | {k: round(v / count, 4) for k, v in sums.items()}
             row["images_s"] = round(count / (time.monotonic() - wall), 1)
             # What it would be if no one else used the processors and nobody stopped the process.
-            row["images_s_alone"] = round(count * torch.get_num_threads() / (time.process_time() - cpu), 1)
+            row["images_s_alone"] = round(count * args.threads / (time.process_time() - cpu), 1)
             append(log, row)
             sums, since, wall, cpu = {}, run.samples, time.monotonic(), time.process_time()
         if crossed(before, run.samples, args.save_every):
@@ -279,7 +299,7 @@ def append(log: Path, row: dict):
 
 def train(args: argparse.Namespace):
     """Train, from the saved state if there is one, until stopped."""
-    run = Run(args.state, "state.pt", args)
+    run = Run(args.state, "state.pt", args, ThreadPoolExecutor(args.threads))
     if run.path.exists():
         run.load(run.path)
     stages = [tuple(int(n) for n in stage.split(":")) for stage in args.stages.split(",")]
@@ -296,7 +316,7 @@ def train(args: argparse.Namespace):
 
 def cooldown(args: argparse.Namespace):
     """Take the rate to zero from the saved state and leave a finished net in cooled.pt; the main run is not touched."""
-    run = Run(args.state, "cooldown.pt", args)
+    run = Run(args.state, "cooldown.pt", args, ThreadPoolExecutor(args.threads))
     if run.path.exists():
         run.load(run.path)
     else:
@@ -395,7 +415,7 @@ def main():
     command.add_argument("--average", action="store_true", help="the running average instead of the cooled net")
     command.set_defaults(call=export)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(1)
     args.state.mkdir(parents=True, exist_ok=True)
     args.call(args)
 

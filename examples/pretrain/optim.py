@@ -1,5 +1,7 @@
 """The optimizer: Muon for convolutions, AdamW for everything else."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import torch
 from torch import nn
 
@@ -7,8 +9,8 @@ from torch import nn
 def orthogonalise(gradient: torch.Tensor, steps: int = 5) -> torch.Tensor:
     """Bring all singular values of a matrix near 1 by Newton-Schulz iterations.
 
-    The polynomial and its coefficients are those of Muon (Jordan et al. 2024). It is applied to the Gram matrix, and to the
-    matrix itself only once: for a 512 x 4608 convolution that is a third of the work.
+    The polynomial and its coefficients are those of Muon (Jordan et al. 2024). It is applied to the Gram matrix, and
+    to the matrix itself only once: for a 512 x 4608 convolution that is a third of the work.
 
     Args:
         gradient: Matrix with no more rows than columns.
@@ -18,10 +20,10 @@ def orthogonalise(gradient: torch.Tensor, steps: int = 5) -> torch.Tensor:
     x = gradient / (gradient.norm() + 1e-7)
     gram = x @ x.T
     identity = torch.eye(len(gram))
-    total = identity
+    total = None
     for step in range(steps):
         poly = a * identity + b * gram + c * gram @ gram
-        total = poly @ total
+        total = poly if total is None else poly @ total
         if step < steps - 1:
             gram = poly @ gram @ poly
     return total @ x
@@ -36,33 +38,40 @@ class Muon(torch.optim.Optimizer):
     Args:
         params: Convolution weights.
         lr: Rate.
+        pool: Threads among which the weights are shared out.
         momentum: Decay of the (Nesterov) momentum.
     """
 
-    def __init__(self, params, lr: float, momentum: float = 0.95):
+    def __init__(self, params, lr: float, pool: ThreadPoolExecutor, momentum: float = 0.95):
         super().__init__(params, {"lr": lr, "momentum": momentum})
+        self.pool = pool
 
-    @torch.no_grad()
     def step(self, closure=None):
         """Take one step."""
         for group in self.param_groups:
-            for p in group["params"]:
-                state = self.state[p]
-                if not state:
-                    state["momentum"] = torch.zeros_like(p)
-                    state["length"] = p.norm()
-                momentum = state["momentum"].lerp_(p.grad, 1 - group["momentum"])
-                update = p.grad.lerp(momentum, group["momentum"]).flatten(1)
-                tall = update.shape[0] > update.shape[1]
-                update = orthogonalise(update.T if tall else update)
-                update = (update.T if tall else update).reshape(p.shape)
-                # The step's length is lr times the weight's, whatever the shape.
-                p.sub_(update, alpha=float(group["lr"] * state["length"] / (update.norm() + 1e-7)))
-                p.mul_(state["length"] / p.norm())
+            # The largest first, so that no thread is left with one at the end.
+            params = sorted(group["params"], key=torch.numel, reverse=True)
+            list(self.pool.map(self._update, params, [group] * len(params)))
+
+    @torch.no_grad()
+    def _update(self, p: torch.Tensor, group: dict):
+        """Take one step with one weight."""
+        state = self.state[p]
+        if not state:
+            state["momentum"] = torch.zeros_like(p)
+            state["length"] = p.norm()
+        momentum = state["momentum"].lerp_(p.grad, 1 - group["momentum"])
+        update = p.grad.lerp(momentum, group["momentum"]).flatten(1)
+        tall = update.shape[0] > update.shape[1]
+        update = orthogonalise(update.T if tall else update)
+        update = (update.T if tall else update).reshape(p.shape)
+        # The step's length is lr times the weight's, whatever the shape.
+        p.sub_(update, alpha=float(group["lr"] * state["length"] / (update.norm() + 1e-7)))
+        p.mul_(state["length"] / p.norm())
 
 
 def make_optimizers(
-    student: nn.Module, heads: nn.Module, muon_lr: float, adam_lr: float
+    student: nn.Module, heads: nn.Module, muon_lr: float, adam_lr: float, pool: ThreadPoolExecutor
 ) -> list[torch.optim.Optimizer]:
     """Return the optimizers of both nets' parameters.
 
@@ -71,6 +80,7 @@ def make_optimizers(
         heads: The projections, used in training only.
         muon_lr: Rate of the convolutions; 0 gives them to AdamW too.
         adam_lr: Rate of the rest.
+        pool: Threads for Muon.
     """
     convs = [p for p in student.parameters() if p.ndim == 4 and muon_lr]
     known = {id(p) for p in convs}
@@ -80,7 +90,7 @@ def make_optimizers(
         {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
     ]
     adam = torch.optim.AdamW(groups, lr=adam_lr, foreach=True)
-    optimizers = [adam] + ([Muon(convs, lr=muon_lr)] if convs else [])
+    optimizers = [adam] + ([Muon(convs, muon_lr, pool)] if convs else [])
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]

@@ -1,5 +1,6 @@
 """Photos decoded once into one memory-mapped file, and random crops of them."""
 
+import functools
 import json
 import math
 import os
@@ -105,43 +106,35 @@ def jitter(x: torch.Tensor, strength: float, rng: np.random.Generator) -> torch.
     return torch.lerp(grey, x, saturation).clamp_(0, 255)
 
 
-def batches(cache: PhotoCache, start: int, batch: int, size: int, scale: tuple[float, float], mixup: float, seed: int):
-    """Yield endless batches of float images in 0..255, the same ones for the same arguments.
+def make_batch(
+    cache: PhotoCache, start: int, batch: int, size: int, scale: tuple[float, float], mixup: float, seed: int
+) -> torch.Tensor:
+    """Return a batch of float images in 0..255, always the same one for the same arguments.
 
-    Every photo is drawn once in each pass. The sequence can be entered at any sample, so a run that was stopped goes on
-    with the photos it had not seen.
+    Every photo is drawn once in each pass, and a run that was stopped goes on with the photos it had not seen.
 
     Args:
         cache: The photos.
         start: Samples seen so far.
-        batch: Images in a batch.
+        batch: Images in the batch.
         size: Side of an image.
         scale: Smallest and largest crop, as shares of the area.
         mixup: Share of batches in which images are mixed with one another.
         seed: Seed of everything random here.
     """
-    while True:
-        rng = np.random.default_rng([seed, start])
-        picks = []
-        for i in range(start, start + batch):
-            epoch, place = divmod(i, len(cache))
-            picks.append(permutation(len(cache), seed, epoch)[place])
-        x = torch.stack([random_crop(cache[i], size, scale, rng) for i in picks])
-        x = jitter(x.float(), 0.3, rng)
-        if rng.random() < mixup:
-            share = torch.from_numpy(rng.uniform(0, 1, (batch, 1, 1, 1)).astype(np.float32))
-            x = torch.lerp(x, x.roll(1, 0), share)
-        start += batch
-        yield x
+    rng = np.random.default_rng([seed, start])
+    picks = []
+    for i in range(start, start + batch):
+        epoch, place = divmod(i, len(cache))
+        picks.append(permutation(len(cache), seed, epoch)[place])
+    x = jitter(torch.stack([random_crop(cache[i], size, scale, rng) for i in picks]).float(), 0.3, rng)
+    if rng.random() < mixup:
+        share = torch.from_numpy(rng.uniform(0, 1, (batch, 1, 1, 1)).astype(np.float32))
+        x = torch.lerp(x, x.roll(1, 0), share)
+    return x
 
 
-_permutations: dict[tuple[int, int, int], np.ndarray] = {}
-
-
+@functools.lru_cache(maxsize=2)
 def permutation(n: int, seed: int, epoch: int) -> np.ndarray:
-    """Return the order of the photos in one pass; the last one asked for is kept."""
-    key = (n, seed, epoch)
-    if key not in _permutations:
-        _permutations.clear()
-        _permutations[key] = np.random.default_rng([seed, epoch, 1]).permutation(n)
-    return _permutations[key]
+    """Return the order of the photos in one pass."""
+    return np.random.default_rng([seed, epoch, 1]).permutation(n)

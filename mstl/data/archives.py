@@ -1,14 +1,14 @@
 """Data sets that are downloaded as an archive and unpacked once."""
 
 import os
-import shutil
+import stat
 import tempfile
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from mstl.errors import MstlError
-from mstl.fetch import fetch
+from mstl.fetch import fetch, lock
 from mstl.files import make_folder
 from mstl.runtime import home
 
@@ -40,6 +40,8 @@ KNOWN = {
 def get(name):
     """The folder of a known data set, downloaded and unpacked into ``$MSTL_HOME`` if it is not there yet.
 
+    A zip that the user has put there is unpacked in its place, and stays, right or wrong; a downloaded one does not.
+
     Raises:
         MstlError: It cannot be downloaded, or the archive is not what it should be.
     """
@@ -47,42 +49,75 @@ def get(name):
     folder = home() / "data" / name
     if (folder / entry.inner).is_dir():
         return folder / entry.inner
-    zip_path = folder.parent / entry.url.rsplit("/", 1)[-1]
-    fetch(entry.url, zip_path, hint=f"copy the zip to {zip_path} by hand, or use --data demo, which needs no network")
-    unpack(zip_path, folder)
-    if not (folder / entry.inner).is_dir():
-        shutil.rmtree(folder)
-        raise MstlError(
-            f"{zip_path} has no folder {entry.inner}: it is not the data set {name}; delete it and try again"
-        )
-    zip_path.unlink()
+    make_folder(folder.parent)
+    with lock(folder):
+        if not (folder / entry.inner).is_dir():  # else another process was faster
+            if os.path.lexists(folder):
+                raise MstlError(f"{folder} is in the way: it has no folder {entry.inner}; move it elsewhere")
+            zip_path = folder.parent / entry.url.rsplit("/", 1)[-1]
+            theirs = zip_path.is_file()
+            hint = f"copy the zip to {zip_path} by hand, or use --data demo, which needs no network"
+            fetch(entry.url, zip_path, hint=hint)
+            try:
+                unpack(zip_path, folder, entry.inner)
+            except MstlError as error:
+                advice = "replace or delete it" if theirs else "it was deleted; try again, or " + hint
+                raise MstlError(f"{error}: {advice}") from error
+            finally:
+                if not theirs:
+                    zip_path.unlink(missing_ok=True)
     return folder / entry.inner
 
 
-def unpack(zip_path, folder):
-    """Unpack a zip into ``folder``, whole or not at all; a member that would land outside it is refused.
+def unpack(zip_path, folder, inner=""):
+    """Unpack a zip into a new folder, whole or not at all.
+
+    Args:
+        zip_path: The zip; it is left as it is.
+        folder: Made now. If another process has made it meanwhile, with ``inner`` in it, that one stays.
+        inner: A folder that the zip must hold.
 
     Raises:
-        MstlError: No zip, a damaged one, or one with such a member.
+        MstlError: No zip, a damaged or encrypted one, one without ``inner``, or one with a member that is a link or
+            would land outside ``folder``.
     """
     make_folder(folder.parent)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+            fresh = Path(temporary) / folder.name
+            fresh.mkdir()
+            extract(zip_path, fresh)
+            if not (fresh / inner).is_dir():
+                raise MstlError(f"{zip_path} has no folder {inner}, it is not the data set {folder.name}")
+            try:
+                os.rename(fresh, folder)
+            except OSError:
+                if not (folder / inner).is_dir():
+                    raise
+    except OSError as error:
+        raise MstlError(f"cannot unpack {zip_path} into {folder}: {error.strerror or error}") from error
+
+
+def extract(zip_path, folder):
+    """Write all members of a zip below ``folder``, each checked against its CRC.
+
+    Raises:
+        MstlError: No zip, a damaged or encrypted one, or one with a member that must not be written.
+        OSError: It cannot be read, or not be written.
+    """
     try:
         with zipfile.ZipFile(zip_path) as archive:
             for member in archive.infolist():
-                target = os.path.realpath(temporary / member.filename)
-                if os.path.commonpath([target, os.path.realpath(temporary)]) != os.path.realpath(temporary):
-                    raise MstlError(f"{zip_path} holds a file that would land outside its folder: {member.filename}")
-            archive.extractall(temporary)
-        temporary.chmod(0o755)
-        try:
-            os.rename(temporary, folder)
-        except OSError:
-            if not folder.is_dir():  # else another process was faster, and its copy is as good
-                raise
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise MstlError(f"{zip_path} is no zip, or is damaged ({error}): delete it and get it again") from error
-    except OSError as error:
-        raise MstlError(f"cannot unpack {zip_path} into {folder}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+                name = PureWindowsPath(member.filename)  # knows the separators and absolute paths of all systems
+                if not member.filename or name.anchor or ".." in name.parts:
+                    raise MstlError(f"{zip_path} holds {member.filename!r}, which would land outside its folder")
+                if stat.S_ISLNK(member.external_attr >> 16):
+                    raise MstlError(f"{zip_path} holds {member.filename!r}, which is a link")
+                if member.flag_bits & 1:
+                    raise MstlError(f"{zip_path} is encrypted")
+            archive.extractall(folder)
+    except (MstlError, OSError):
+        raise
+    except Exception as error:  # zipfile and the decompressors raise a dozen kinds on bytes that are not as they should
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise MstlError(f"{zip_path} is no zip, or is damaged ({reason})") from error

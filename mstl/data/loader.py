@@ -1,6 +1,8 @@
 """Batches of photos, by MindSpore's C++ pipeline."""
 
 import re
+import signal
+import threading
 
 import mindspore as ms
 import mindspore.dataset as ds
@@ -57,6 +59,7 @@ class Loader:
         dataset = dataset.batch(self.batch_size, drop_remainder=False, num_parallel_workers=1)
         seen = 0
         iterator = dataset.create_tuple_iterator(num_epochs=1)
+        take_ctrl_c_back()
         while True:
             try:
                 images, labels = next(iterator)
@@ -87,6 +90,17 @@ class Loader:
         source = FileSource(self.images.paths, self.images.labels)
         sampler = ds.SubsetSampler(order.tolist())
         return ds.GeneratorDataset(source, ["image", "label"], sampler=sampler, num_parallel_workers=1)
+
+
+def take_ctrl_c_back():
+    """Put Python's own handler for Ctrl-C back in place.
+
+    MindSpore's pipeline installs one when it starts that ends the process by SIGTERM, with nothing saved.
+    """
+    if threading.current_thread() is threading.main_thread():
+        handler = signal.getsignal(signal.SIGINT)  # what Python still believes to be installed
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
 
 
 def shorten(error):

@@ -4,8 +4,8 @@ He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2015; Xi
 Transformations for Deep Neural Networks", 2016 (groups); Zagoruyko and Komodakis, "Wide Residual Networks", 2016 (base
 width). As in torchvision and in MindSpore's tutorial, a Bottleneck strides in its 3 x 3 convolution ("v1.5").
 
-Parameter names are those of MindSpore's tutorial, so
-that its checkpoints load as they are; a BasicBlock has a BatchNorm for each of its convolutions.
+Parameter names are those of MindSpore's tutorial, so that its checkpoints load as they are; a BasicBlock has a
+BatchNorm for each of its convolutions.
 """
 
 from mindspore import nn, ops

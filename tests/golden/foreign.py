@@ -7,19 +7,25 @@ from pathlib import Path
 import numpy as np
 
 FOLDER = Path(__file__).parent
+SIZES = ((224, 224), (160, 192))
+CLASSES = 100  # of the nets whose head can be chosen; a thousand would only make the files larger
 
 
 def draw(name, shape):
-    """Plausible random values for a parameter, from a generator seeded by its name."""
+    """Plausible random values for a parameter, from a generator seeded by its name.
+
+    Convolutions get half of He's variance: the residual sums of a deep net grow with every block, and at full variance
+    a ResNet-152's logits reach 1e13, where no shift and no running mean is felt any more.
+    """
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     last = name.rsplit(".", 1)[-1]
     if last == "num_batches_tracked":
         return np.zeros(shape, np.int64)
-    if len(shape) >= 2:  # convolutions and the head, He's variance
-        return (rng.normal(size=shape) * np.sqrt(2 / np.prod(shape[1:]))).astype(np.float32)
+    if len(shape) >= 2:  # convolutions and the head
+        return rng.standard_normal(shape, np.float32) * np.float32(np.prod(shape[1:]) ** -0.5)
     if last in ("running_var", "moving_variance", "weight", "gamma"):
         return rng.uniform(0.5, 1.5, shape).astype(np.float32)
-    return (0.2 * rng.normal(size=shape)).astype(np.float32)
+    return np.float32(0.2) * rng.standard_normal(shape, np.float32)
 
 
 def draw_all(shapes):
@@ -28,8 +34,20 @@ def draw_all(shapes):
 
 
 def image_batch(height, width):
-    """Two images of noise, (2, 3, height, width)."""
-    return np.random.default_rng([height, width]).normal(size=(2, 3, height, width)).astype(np.float32)
+    """Two images, (2, 3, height, width): coloured gradients under noise.
+
+    Of noise alone a random net makes nearly the same logits whatever the noise, and then they prove little.
+    """
+    noise = np.random.default_rng([height, width]).normal(size=(2, 3, height, width))
+    down, across = np.linspace(-2, 2, height)[:, None], np.linspace(-2, 2, width)[None, :]
+    colours = np.array([[1, -1, 0.5], [-0.5, 1, 1]])[:, :, None, None]
+    gradients = np.stack([down * across / 2, down + across])[:, None]
+    return (noise + colours * gradients).astype(np.float32)
+
+
+def image_batches():
+    """A batch of each of ``SIZES``, by "HxW"."""
+    return {f"{height}x{width}": image_batch(height, width) for height, width in SIZES}
 
 
 def save(name, shapes, logits):
@@ -49,5 +67,5 @@ def load(name):
 
 
 def names():
-    """Of all golden files."""
+    """Of all golden files, ``<layout>-<architecture>``."""
     return sorted(path.stem for path in FOLDER.glob("*.npz"))

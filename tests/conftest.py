@@ -1,0 +1,42 @@
+"""Images made on the fly, a cache folder for each test session, and no network."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+COLORS = {"blue": (40, 60, 200), "green": (50, 180, 60), "red": (210, 50, 40)}
+
+
+@pytest.fixture(autouse=True)
+def quiet_home(tmp_path_factory, monkeypatch):
+    """Nothing of the user's own cache is read or written, and no test reaches the network by accident."""
+    monkeypatch.setenv("MSTL_HOME", str(tmp_path_factory.getbasetemp() / "home"))
+    monkeypatch.delenv("MSTL_OFFLINE", raising=False)
+    monkeypatch.delenv("MSTL_MIRROR", raising=False)
+
+
+def write_photo(path, color, seed=0, size=(48, 40)):
+    """A noisy JPEG of one colour."""
+    rng = np.random.default_rng([seed, *color])
+    pixels = np.array(color) + rng.normal(0, 25, (size[1], size[0], 3))
+    os.makedirs(path.parent, exist_ok=True)
+    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path, quality=92)
+    return path
+
+
+def write_folder(root, counts, classes=("blue", "red")):
+    """A data folder such as ``{"train": 6, "val": 3}`` photos of each class."""
+    for part, count in counts.items():
+        for name in classes:
+            for index in range(count):
+                seed = index + 1000 * (part != "train")
+                write_photo(root / part / name / f"{name}-{index}.jpg", COLORS[name], seed)
+    return root
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """6 training and 3 validation photos each of two classes."""
+    return write_folder(tmp_path / "photos", {"train": 6, "val": 3})

@@ -1,0 +1,241 @@
+"""Fine-tuning on a few tiny photos."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+import mstl
+from mstl import MstlError, compat
+from mstl.checkpoint import read_checkpoint
+from mstl.training.freeze import POLICIES
+from mstl.training.step import make_train_step
+
+TINY = {"model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 5, "workers": 1}
+
+
+def arrays(net):
+    return {parameter.name: parameter.asnumpy().copy() for parameter in net.get_parameters()}
+
+
+def random_batch():
+    rng = np.random.default_rng(0)
+    images = ms.Tensor(rng.normal(size=(6, 3, 32, 32)).astype(np.float32))
+    return images, ms.Tensor(np.array([0, 1, 2, 0, 1, 2], np.int32))
+
+
+def train(freeze, steps=3, name="resnet18"):
+    """A few steps on one batch; the net's parameters before and after, and the losses."""
+    net = mstl.build_model(name, num_classes=3)
+    before = arrays(net)
+    policy = POLICIES[freeze](net)
+    step = make_train_step(
+        policy.forward, compat.cross_entropy(), compat.momentum(net.trainable_params(), 0.01, 0.9, 0.0)
+    )
+    images, labels = random_batch()
+    losses = []
+    for _ in range(steps):
+        policy.set_train()
+        losses.append(float(step(policy.inputs(images), labels).asnumpy()))
+    return before, arrays(net), losses
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0"])
+def test_a_frozen_backbone_is_bit_identical(name):
+    before, after, _ = train("backbone", name=name)
+    changed = {key for key in before if not np.array_equal(before[key], after[key])}
+    assert changed == {"fc.weight", "fc.bias"}
+
+
+def test_nothing_frozen_moves_everything():
+    before, after, losses = train("none", steps=4)
+    still = {key for key in before if np.array_equal(before[key], after[key])}
+    assert still == set()
+    assert losses[-1] < losses[0]
+
+
+def test_momentum_and_cross_entropy_against_numpy():
+    """Three steps of the head on fixed features: every weight as NumPy works it out."""
+    net = mstl.resnet18(num_classes=3)
+    policy = POLICIES["backbone"](net)
+    rate, keep, decay = 0.1, 0.9, 0.01
+    step = make_train_step(
+        policy.forward, compat.cross_entropy(), compat.momentum(net.trainable_params(), rate, keep, decay)
+    )
+    images, labels = random_batch()
+    policy.set_train()
+    features = policy.inputs(images)
+    x, y = features.asnumpy().mean((2, 3)).astype(np.float64), np.eye(3)[labels.asnumpy()]
+    weight, bias = net.fc.weight.asnumpy().astype(np.float64), net.fc.bias.asnumpy().astype(np.float64)
+    speed_w, speed_b = np.zeros_like(weight), np.zeros_like(bias)
+    for _ in range(3):
+        logits = x @ weight.T + bias
+        p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        assert float(step(features, labels).asnumpy()) == pytest.approx(-np.log((p * y).sum(1)).mean(), rel=1e-4)
+        speed_w = keep * speed_w + (p - y).T @ x / len(x) + decay * weight
+        speed_b = keep * speed_b + (p - y).mean(0) + decay * bias
+        weight, bias = weight - rate * speed_w, bias - rate * speed_b
+    assert net.fc.weight.asnumpy() == pytest.approx(weight, abs=1e-5)
+    assert net.fc.bias.asnumpy() == pytest.approx(bias, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of two epochs on blue and red photos, everything trained."""
+    from tests.conftest import write_folder
+
+    root = tmp_path_factory.mktemp("finished")
+    data = write_folder(root / "photos", {"train": 6, "val": 3})
+    seen = []
+
+    class Note:
+        def on_epoch_end(self, state):
+            seen.append((len(state.history), state.evaluation.total))
+
+    state = mstl.fit(data=str(data), out=str(root / "run"), freeze="none", epochs=2, callbacks=[Note()], **TINY)
+    return state, root / "run", seen
+
+
+def test_a_run_leaves_all_its_files(finished):
+    _, folder, seen = finished
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "best.ckpt", "config.json", "curves.png", "history.csv", "last.ckpt", "predictions.png",
+    ]  # fmt: skip
+    assert seen == [(1, 6), (2, 6)]
+
+
+def test_history_has_its_columns(finished):
+    state, folder, _ = finished
+    with open(folder / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["epoch", "lr", "train_loss", "val_loss", "val_accuracy", "seconds"]
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    for row, kept in zip(rows, state.history, strict=True):
+        assert {key: float(value) for key, value in row.items()} == pytest.approx(kept, rel=1e-5)
+
+
+def test_config_is_kept(finished):
+    state, folder, _ = finished
+    assert mstl.TrainConfig(**json.loads((folder / "config.json").read_text())) == state.config
+
+
+def test_checkpoint_describes_itself(finished):
+    state, folder, _ = finished
+    parameters, metadata = read_checkpoint(folder / "last.ckpt")
+    assert metadata["classes"] == ["blue", "red"]
+    assert (metadata["model"], metadata["padding"], metadata["mstl_version"]) == (
+        "resnet18",
+        "symmetric",
+        mstl.__version__,
+    )
+    assert metadata["preprocessing"]["image_size"] == 32
+    assert metadata["metrics"]["epoch"] == 2
+    now = arrays(state.net)
+    assert all(np.array_equal(parameters[name], now[name]) for name in now)
+
+
+def test_best_is_the_epoch_with_the_highest_accuracy(finished):
+    state, folder, _ = finished
+    metrics = read_checkpoint(folder / "best.ckpt")[1]["metrics"]
+    best = max(state.history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+    assert metrics == best == state.best
+
+
+def test_predictor_says_what_the_net_said(finished):
+    state, folder, _ = finished
+    predictor = mstl.Predictor(folder / "last.ckpt")
+    again = predictor.evaluate()
+    assert predictor.classes == ("blue", "red")
+    assert again.logits == pytest.approx(state.evaluation.logits, rel=1e-4, abs=1e-4)
+    assert again.paths == state.evaluation.paths
+
+
+def test_predictor_refuses_other_classes_and_other_files(finished, tmp_path):
+    from mstl.checkpoint import save_checkpoint
+    from tests.conftest import write_folder
+
+    state, folder, _ = finished
+    other = write_folder(tmp_path / "other", {"train": 2, "val": 2}, ("green", "red"))
+    with pytest.raises(MstlError, match="has the classes green, red, but .* was trained on blue, red"):
+        mstl.Predictor(folder / "best.ckpt").evaluate(str(other))
+    record = {"padding": "symmetric", "pool_padding": "symmetric", "preprocessing": mstl.Preprocessing().to_dict()}
+    save_checkpoint(tmp_path / "plain.ckpt", arrays(state.net), record)
+    with pytest.raises(MstlError, match="does not say what its classes are"):
+        mstl.Predictor(tmp_path / "plain.ckpt")
+
+
+def test_one_seed_one_history(photos, tmp_path):
+    def losses(seed, name):
+        state = mstl.fit(data=str(photos), out=str(tmp_path / name), seed=seed, epochs=2, **TINY)
+        return [(row["train_loss"], row["val_loss"]) for row in state.history]
+
+    first = losses(1, "a")
+    assert losses(1, "b") == first
+    assert losses(2, "c") != first
+
+
+def test_training_loss_is_the_mean_over_photos(photos, tmp_path):
+    """12 photos in batches of 5: with a rate of nearly nothing, the mean over photos is that of one batch of 12."""
+    options = {**TINY, "lr": 1e-12, "epochs": 1, "data": str(photos), "freeze": "backbone"}
+    parts = mstl.fit(out=str(tmp_path / "a"), **options).history[0]["train_loss"]
+    whole = mstl.fit(out=str(tmp_path / "b"), **{**options, "batch_size": 12}).history[0]["train_loss"]
+    assert parts == pytest.approx(whole, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"lr": -1.0}, "lr must be above 0, not -1"),
+        ({"batch_size": 0}, "batch_size must be 1 or more, not 0"),
+        ({"epochs": 0}, "epochs must be 1 or more"),
+        ({"momentum": 1.0}, "momentum must be from 0 up to"),
+        ({"weight_decay": -0.1}, "weight_decay must be 0 or more"),
+        ({"image_size": 8}, "image_size must be 32 or more"),
+        ({"freeze": "half"}, "unknown freeze 'half': choose one of backbone, none"),
+    ],
+)
+def test_settings_out_of_range(option, message):
+    with pytest.raises(MstlError, match=message):
+        mstl.TrainConfig(**option)
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_ends_cleanly(photos, tmp_path):
+    command = [sys.executable, "-m", "mstl.train", "--data", photos, "--out", tmp_path / "run", "--epochs", "5000"]
+    command += ["--model", "resnet18", "--weights", "none", "--image-size", "32", "--freeze", "none"]
+    process = subprocess.Popen(
+        [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+    while not (tmp_path / "run" / "history.csv").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err and "last.ckpt saved" in err
+    assert "best validation accuracy" in out
+    parameters, metadata = read_checkpoint(tmp_path / "run" / "last.ckpt")
+    assert metadata["classes"] == ["blue", "red"] and "fc.weight" in parameters
+    assert (tmp_path / "run" / "curves.png").exists()
+
+
+@pytest.mark.slow
+def test_transfer_is_real(tmp_path, monkeypatch):
+    """On the drawn demo, pretrained features beat random ones of the same net by far."""
+    from mstl.data import demo
+
+    monkeypatch.setattr(demo, "COUNTS", {"train": 12, "val": 8})
+    data = str(demo.make(tmp_path / "demo"))
+    best = {}
+    for weights in ("default", "none"):
+        state = mstl.fit(data=data, weights=weights, epochs=3, batch_size=10, out=str(tmp_path / weights))
+        best[weights] = state.best["val_accuracy"]
+    assert best["default"] >= 0.85
+    assert best["default"] - best["none"] >= 0.2
