@@ -6,7 +6,7 @@ import click
 
 import mstl
 
-COMMANDS = ("train", "visualize", "doctor")
+COMMANDS = ("train", "visualize", "weights", "convert", "doctor")
 
 
 class LazyGroup(click.Group):

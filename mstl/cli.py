@@ -12,12 +12,24 @@ import click
 
 from mstl.errors import MstlError
 
+SETTINGS = {"context_settings": {"help_option_names": ["-h", "--help"]}}
+
 
 def command(function):
     """Make a click command of a function whose errors end in one line on stderr and exit code 1.
 
     ``MSTL_DEBUG=1`` shows the traceback instead.
     """
+    return click.command(**SETTINGS)(one_line_errors(function))
+
+
+def command_of(group, name=None):
+    """A decorator like :func:`command` that puts the command into a group, under its own name if none is given."""
+    return lambda function: group.command(name, **SETTINGS)(one_line_errors(function))
+
+
+def one_line_errors(function):
+    """Wrap a command's function so that it never ends in a traceback."""
 
     @functools.wraps(function)
     def run(*args, **kwargs):
@@ -35,7 +47,7 @@ def command(function):
             text = " ".join(str(error).split()) or type(error).__name__
             fail(text if known else f"unexpected {type(error).__name__}: {text[:300]} (MSTL_DEBUG=1 shows where)")
 
-    return click.command(context_settings={"help_option_names": ["-h", "--help"]})(run)
+    return run
 
 
 def fail(message, code=1):

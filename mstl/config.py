@@ -8,7 +8,8 @@ from mstl.runtime import DEVICES
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-FREEZE = ("backbone", "none")
+DEFAULT_LR = {"backbone": 0.01, "none": 0.003}  # by what is frozen: a whole net takes smaller steps than a head
+FREEZE = tuple(DEFAULT_LR)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class TrainConfig:
     freeze: str = option("backbone", "What is not trained: all but the head, or nothing.", choices=FREEZE)
     epochs: int = option(5, "Times that each training photo is seen.")
     batch_size: int = option(18, "Photos in a training step.", "-b")
-    lr: float = option(0.01, "Learning rate.")
+    lr: float | None = option(None, "Learning rate; 0.01 for the head alone, 0.003 for the whole net if not given.")
     momentum: float = option(0.9, "Share of the last step that Momentum keeps, from 0 up to 1.")
     weight_decay: float = option(0.0, "Factor of the L2 penalty.")
     image_size: int | None = option(None, "Side of the square that the net sees, in pixels; the weights' if not given.")
@@ -75,9 +76,13 @@ class TrainConfig:
     out: str | None = option(None, "Folder for the run; checkpoints/<data>-<model> if not given.")
 
     def __post_init__(self):
+        if self.lr is None:
+            self.lr = DEFAULT_LR.get(self.freeze)
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise MstlError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if self.freeze not in FREEZE:
+            raise MstlError(f"unknown freeze {self.freeze!r}: choose one of {', '.join(FREEZE)}")
         if not self.lr > 0:
             raise MstlError(f"lr must be above 0, not {self.lr}")
         if not 0 <= self.momentum < 1:
@@ -86,8 +91,6 @@ class TrainConfig:
             raise MstlError(f"weight_decay must be 0 or more, not {self.weight_decay}")
         if self.image_size is not None and self.image_size < 32:
             raise MstlError(f"image_size must be 32 or more, not {self.image_size}: the nets shrink a photo 32 times")
-        if self.freeze not in FREEZE:
-            raise MstlError(f"unknown freeze {self.freeze!r}: choose one of {', '.join(FREEZE)}")
 
     def to_dict(self):
         """As plain values, for JSON."""

@@ -167,7 +167,8 @@ def transfer(url, incoming, sha256, size, deadline):
     version = sha256 or answer.headers.get("ETag") or answer.headers.get("Last-Modified")
     identity = f"{answer.length} {version} {'' if sha256 else url}".encode()
     if (
-        None in (version, answer.length)
+        not version
+        or answer.length is None
         or not origin.is_file()
         or origin.read_bytes() != identity
         or bytes_in(part) > answer.length

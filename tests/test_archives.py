@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 import zipfile
 
 import pytest
@@ -14,7 +15,7 @@ from PIL import Image
 import mstl.fetch
 from mstl.data import archives
 from mstl.errors import MstlError, OfflineError
-from tests.server import Page, Server
+from tests.server import Page, Server, wait_until
 
 NAME = "Canidae_data.zip"
 PATH = "/notebook/datasets/intermediate/" + NAME
@@ -171,7 +172,7 @@ def test_reasons_are_told_apart(tmp_path):
         (tmp_path / "x.zip").write_bytes(content)
         lines[kind] = refusal(archives.unpack, tmp_path / "x.zip", tmp_path / "x", "data/Canidae")
     assert "CRC" in lines["crc"]
-    assert "encrypted" in lines["encrypted"]
+    assert "is encrypted" in lines["encrypted"] and "damaged" not in lines["encrypted"]
     assert "'data/Canidae/../../../escaped'" in lines["parent"]
     assert "link" in lines["link"] and "link" in lines["link to itself"]
     assert "no folder data/Canidae" in lines["another data set"]
@@ -215,6 +216,19 @@ def test_the_second_process_waits_and_downloads_nothing(server, data):
     assert [process.wait(20) for process in processes] == [0, 0]
     assert left(data) == ["Canidae"]
     assert len(server.requests) == 4, "both have downloaded it"
+
+
+def test_the_second_uses_what_the_first_has_unpacked(server, data, caplog):
+    caplog.set_level("INFO", logger="mstl")
+    found = []
+    second = threading.Thread(target=lambda: found.append(archives.get("Canidae")))
+    with archives.lock(data / "Canidae"):
+        second.start()
+        wait_until(lambda: "waiting" in caplog.text)
+        (data / "Canidae" / "data" / "Canidae").mkdir(parents=True)
+    second.join(10)
+    assert found == [data / "Canidae" / "data" / "Canidae"]
+    assert not server.requests
 
 
 def test_a_full_disk_leaves_nothing(server, data, monkeypatch):

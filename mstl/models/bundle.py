@@ -1,0 +1,86 @@
+"""One archive with weights and their hashes, to carry to a machine without a network."""
+
+import json
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from mstl.errors import MstlError
+from mstl.fetch import digest
+from mstl.files import atomic_path, make_folder
+from mstl.models.weights import TABLE, find_by_name, folders, local_path, locate
+
+MANIFEST = "mstl-weights.json"
+
+
+def write_bundle(path, names=()):
+    """Put weights files into one zip.
+
+    Args:
+        path: The archive, overwritten.
+        names: Such as ``"resnet50.mindcv"``, downloaded if they are not here; all that are here if none is given.
+
+    Returns:
+        The names of the files in it.
+
+    Raises:
+        MstlError: An unknown name, nothing to put in, or the archive cannot be written.
+    """
+    if names:
+        files = [locate(find_by_name(name)) for name in names]
+    else:
+        files = [found for entry in TABLE if (found := local_path(entry)) is not None]
+    if not files:
+        raise MstlError(
+            "no weights are on this machine: name some, such as `mstl weights bundle OUT.zip resnet50.mindcv`"
+        )
+    path = Path(path)
+    make_folder(path.parent)
+    try:
+        with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr(MANIFEST, json.dumps({file.name: digest(file) for file in files}, indent=2))
+            for file in files:
+                archive.write(file, file.name)
+    except OSError as error:
+        raise MstlError(f"cannot write {path}: {error.strerror or error}") from error
+    return [file.name for file in files]
+
+
+def install_bundle(path):
+    """Take the weights of a bundle into the cache; what is there already with the right content stays.
+
+    Args:
+        path: What :func:`write_bundle` wrote.
+
+    Returns:
+        The names of its files.
+
+    Raises:
+        MstlError: No bundle, a damaged one, or a file whose hash is not the bundle's or the table's.
+    """
+    target = make_folder(folders()[-1])
+    try:
+        with zipfile.ZipFile(path) as archive:
+            hashes = json.loads(archive.read(MANIFEST))
+            for name, sha256 in hashes.items():
+                if PurePosixPath(name).name != name or "\\" in name:
+                    raise MstlError(f"{path} holds a file that would land outside its folder: {name}")
+                install_file(archive, name, sha256, target / name)
+    except (KeyError, ValueError, AttributeError, zipfile.BadZipFile, FileNotFoundError) as error:
+        raise MstlError(f"{path} is no bundle of mstl's, or is damaged ({error}); make it again") from error
+    except OSError as error:
+        raise MstlError(f"cannot install {path} into {target}: {error.strerror or error}") from error
+    return list(hashes)
+
+
+def install_file(archive, name, sha256, target):
+    """Copy one file out of a bundle, checked before it gets its name."""
+    if target.is_file() and digest(target) == sha256:
+        return
+    if target.exists():
+        raise MstlError(f"{target} is there already with another content; move it away and try again")
+    with atomic_path(target) as temporary:
+        with archive.open(name) as source, open(temporary, "wb") as sink:
+            while block := source.read(1 << 20):
+                sink.write(block)
+        if digest(temporary) != sha256:
+            raise MstlError(f"{name} in {archive.filename} is damaged: its sha256 is not the one in the bundle")
