@@ -117,3 +117,12 @@ def test_preprocessing_comes_from_the_record(tmp_path, donor):
     own = Preprocessing(image_size=128, resize=144, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
     save_checkpoint(tmp_path / "net.ckpt", donor, {**RECORD, "preprocessing": own.to_dict()})
     assert mstl.resnet18(num_classes=5, weights=tmp_path / "net.ckpt").preprocessing == own
+
+
+@pytest.mark.parametrize(
+    "record", [{}, {**RECORD, "preprocessing": {"size": 3}}, {**RECORD, "preprocessing": None}, [1]]
+)
+def test_a_record_of_another_kind_is_one_line(tmp_path, donor, record):
+    save_checkpoint(tmp_path / "net.ckpt", donor, record)
+    with pytest.raises(MstlError, match="has a record that mstl cannot read"):
+        read_weights(tmp_path / "net.ckpt")

@@ -83,7 +83,13 @@ def read_weights(path):
         raise MstlError(f"{path} has parameter names of no layout that mstl knows (such as {some})")
     padding, pool_padding = naming.PADDING[layout]
     if metadata is not None:
-        padding, pool_padding = metadata["padding"], metadata["pool_padding"]
+        try:
+            padding, pool_padding = metadata["padding"], metadata["pool_padding"]
+            Preprocessing.from_dict(metadata["preprocessing"])
+        except (KeyError, TypeError) as error:
+            raise MstlError(
+                f"{path} has a record that mstl cannot read ({error}); convert or train it again"
+            ) from error
     return Weights(path, naming.MAPS[layout](parameters), layout, padding, pool_padding, metadata)
 
 
@@ -106,17 +112,17 @@ def load_weights(net, weights):
         weights = read_weights(weights)
     wanted = {parameter.name: parameter for parameter in net.get_parameters()}
     given = weights.parameters
-    if (net.padding, net.pool_padding) != (weights.padding, weights.pool_padding):
-        raise MstlError(
-            f"{weights.path} was trained with padding {weights.padding!r} (max-pool {weights.pool_padding!r}), but the "
-            f"net pads {net.padding!r} ({net.pool_padding!r}): build it from the weights, as build_model does"
-        )
     skipped = [
         name for name in HEAD if name in wanted and (name not in given or given[name].shape != wanted[name].shape)
     ]
     if skipped:
         skipped = list(HEAD)  # half a head is no head
     refuse_differences(weights, {name: tuple(p.shape) for name, p in wanted.items() if name not in skipped}, skipped)
+    if (net.padding, net.pool_padding) != (weights.padding, weights.pool_padding):
+        raise MstlError(
+            f"{weights.path} was trained with padding {weights.padding!r} (max-pool {weights.pool_padding!r}), but the "
+            f"net pads {net.padding!r} ({net.pool_padding!r}): build it from the weights, as build_model does"
+        )
     for name, parameter in wanted.items():
         if name not in skipped:
             parameter.set_data(ms.Tensor(given[name], dtype=parameter.dtype))

@@ -26,11 +26,12 @@ PADDING = {  # layout: (convolutions, max-pool)
 NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 LITE0_CONVS = {"_expand_conv": "expand.0", "_depthwise_conv": "depthwise.0", "_project_conv": "project.0"}
 LITE0_NORMS = {"_bn0": "expand.1", "_bn1": "depthwise.1", "_bn2": "project.1"}
+LITE0_ENDS = {"_conv_stem": "stem.0", "_conv_head": "top.0", "_fc": "fc"}
 
 
 def find_layout(names):
     """Which layout these parameter names are of; None where it is none that mstl knows."""
-    names = set(names)
+    names = {name.removeprefix("module.") for name in names}
     if "_conv_stem.weight" in names:
         return "lite0"
     if {"conv1.weight", "bn1.running_mean"} <= names:
@@ -67,11 +68,11 @@ def from_torchvision(parameters):
         name = name.removeprefix("module.")
         if name.endswith(".num_batches_tracked"):
             continue
-        norm = re.fullmatch(r"(?:(.*)\.)?(bn\d|downsample\.1)\.(weight|bias|running_mean|running_var)", name)
+        norm = re.fullmatch(r"(bn1|.*\.(?:bn\d|downsample\.1))\.(weight|bias|running_mean|running_var)", name)
         if norm:
-            block, which, array = norm.groups()
-            which = "down_sample.1" if which == "downsample.1" else which.replace("bn", "norm")
-            name = f"{block}.{which}.{NORM[array]}" if block else f"norm.{NORM[array]}"
+            which, array = norm.groups()
+            which = "norm" if which == "bn1" else re.sub(r"\.bn(\d)$", r".norm\1", which)
+            name = f"{which.replace('.downsample.', '.down_sample.')}.{NORM[array]}"
         renamed[name.replace(".downsample.0.", ".down_sample.0.")] = value
     return renamed
 
@@ -82,17 +83,16 @@ def from_lite0(parameters):
     for name, value in parameters.items():
         if name.endswith(".num_batches_tracked"):
             continue
-        *path, array = name.removeprefix("module.").split(".")
-        if path[0] == "_blocks":
-            index, part = path[1:]
-            if part in LITE0_CONVS:
-                name = f"blocks.{index}.{LITE0_CONVS[part]}.{array}"
-            elif part in LITE0_NORMS:
-                name = f"blocks.{index}.{LITE0_NORMS[part]}.{NORM[array]}"
-        elif path[0] in ("_bn0", "_bn1"):
-            name = f"{'stem' if path[0] == '_bn0' else 'top'}.1.{NORM[array]}"
-        else:
-            name = {"_conv_stem": "stem.0", "_conv_head": "top.0", "_fc": "fc"}.get(path[0], path[0]) + f".{array}"
+        name = name.removeprefix("module.")
+        *path, array = name.split(".")  # what follows leaves alone any name that it does not know, to be refused by it
+        if len(path) == 3 and path[0] == "_blocks" and path[2] in LITE0_CONVS:
+            name = f"blocks.{path[1]}.{LITE0_CONVS[path[2]]}.{array}"
+        elif len(path) == 3 and path[0] == "_blocks" and path[2] in LITE0_NORMS and array in NORM:
+            name = f"blocks.{path[1]}.{LITE0_NORMS[path[2]]}.{NORM[array]}"
+        elif path in (["_bn0"], ["_bn1"]) and array in NORM:
+            name = f"{'stem' if path == ['_bn0'] else 'top'}.1.{NORM[array]}"
+        elif len(path) == 1 and path[0] in LITE0_ENDS:
+            name = f"{LITE0_ENDS[path[0]]}.{array}"
         renamed[name] = value
     return renamed
 
@@ -114,10 +114,10 @@ def recognise(shapes):
     counts = tuple(
         len({name.split(".")[1] for name in shapes if name.startswith(f"layer{layer}.")}) for layer in (1, 2, 3, 4)
     )
-    conv = shapes.get("layer1.0.conv2.weight")
-    if conv is None:
+    first, conv = (shapes.get(f"layer1.0.conv{index}.weight", ()) for index in (1, 2))
+    if len(first) != 4 or len(conv) != 4 or 0 in conv:
         return None
-    bottleneck = "layer1.0.conv3.weight" in shapes
+    bottleneck = tuple(first[2:]) == (1, 1)
     groups = conv[0] // conv[1] if bottleneck else 1
     return FAMILY.get((bottleneck, counts, groups, conv[0]))
 
