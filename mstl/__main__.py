@@ -6,7 +6,8 @@ import click
 
 import mstl
 
-COMMANDS = ("train", "visualize", "weights", "convert", "doctor")
+# command: its module; `data` is a package of the library, so that its command cannot have the same name
+COMMANDS = {name: name for name in ("train", "visualize", "weights", "convert", "doctor")}
 
 
 class LazyGroup(click.Group):
@@ -18,7 +19,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, context, name):
         """The command of a module, which has the command's name."""
-        return importlib.import_module(f"mstl.{name}").main if name in COMMANDS else None
+        return importlib.import_module(f"mstl.{COMMANDS[name]}").main if name in COMMANDS else None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -247,13 +247,14 @@ def loop(run: Run, args: argparse.Namespace, stages, rate, until: float, decay: 
         log: File that gets a line of JSON now and then.
     """
     photos = PhotoCache(args.photos, args.state)
+    pool = photos.pool(dict(args.repeat))
     teacher = Teacher().bfloat16().to(memory_format=torch.channels_last).eval()
     stop = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.append(True))
 
     def images(first: int) -> torch.Tensor:
-        return make_batch(photos, first, UNIT, sizes_at(stages, first)[1], args.scale, args.mixup, args.seed)
+        return make_batch(photos, pool, first, UNIT, sizes_at(stages, first)[1], args.scale, args.mixup, args.seed)
 
     def work(first: int) -> dict[str, torch.Tensor]:
         x = images(first)
@@ -377,6 +378,12 @@ def scale(text: str) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def repeat(text: str) -> tuple[str, int]:
+    """Read "folder=3"."""
+    folder, times = text.rsplit("=", 1)
+    return folder, int(times)
+
+
 def main():
     """Read the command line and call the command."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -388,6 +395,7 @@ def main():
     common.add_argument("--seed", type=int, default=1)
     learn = argparse.ArgumentParser(add_help=False)
     learn.add_argument("--photos", type=Path, required=True, help="folder of photos to learn from")
+    learn.add_argument("--repeat", type=repeat, nargs="*", default=[], help="FOLDER=TIMES: draw its photos more often")
     learn.add_argument("--batch", type=int, default=128)
     learn.add_argument("--muon-lr", type=float, default=0.02, help="rate of the convolutions; 0: AdamW for all")
     learn.add_argument("--adam-lr", type=float, default=2e-3)

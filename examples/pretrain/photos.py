@@ -42,7 +42,8 @@ class PhotoCache:
         index, pixels = cache / "photos.json", cache / "photos.u8"
         if not index.exists():
             self._build(folder, index, pixels, short)
-        self.sizes = json.loads(index.read_text())
+        rows = json.loads(index.read_text())
+        self.paths, self.sizes = [row[0] for row in rows], [row[1:] for row in rows]
         counts = [3 * h * w for h, w in self.sizes]
         self.offsets = np.concatenate([[0], np.cumsum(counts)])
         self.pixels = torch.from_file(str(pixels), shared=False, size=int(self.offsets[-1]), dtype=torch.uint8)
@@ -50,7 +51,7 @@ class PhotoCache:
     @staticmethod
     def _build(folder: Path, index: Path, pixels: Path, short: int):
         """Decode the photos; the index is written last, so that a broken build is not taken for a whole one."""
-        sizes = []
+        rows = []
         index.parent.mkdir(parents=True, exist_ok=True)
         with open(pixels, "wb") as out:
             for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
@@ -60,14 +61,19 @@ class PhotoCache:
                 if min(image.size) > short:
                     image = resize_short(image, short)
                 array = np.asarray(image)
-                sizes.append(array.shape[:2])
+                rows.append((str(path.relative_to(folder)), *array.shape[:2]))
                 out.write(array.tobytes())
         temp = index.with_suffix(".tmp")
-        temp.write_text(json.dumps(sizes))
+        temp.write_text(json.dumps(rows))
         os.replace(temp, index)
 
-    def __len__(self) -> int:
-        return len(self.sizes)
+    def pool(self, repeats: dict[str, int]) -> np.ndarray:
+        """Return the indices to draw from: every photo once, those in some folders several times.
+
+        Args:
+            repeats: Top folder -> times.
+        """
+        return np.repeat(np.arange(len(self.paths)), [repeats.get(Path(p).parts[0], 1) for p in self.paths])
 
     def __getitem__(self, i: int) -> torch.Tensor:
         """Return photo i as a uint8 tensor (3, H, W), a view of the file."""
@@ -107,14 +113,22 @@ def jitter(x: torch.Tensor, strength: float, rng: np.random.Generator) -> torch.
 
 
 def make_batch(
-    cache: PhotoCache, start: int, batch: int, size: int, scale: tuple[float, float], mixup: float, seed: int
+    cache: PhotoCache,
+    pool: np.ndarray,
+    start: int,
+    batch: int,
+    size: int,
+    scale: tuple[float, float],
+    mixup: float,
+    seed: int,
 ) -> torch.Tensor:
     """Return a batch of float images in 0..255, always the same one for the same arguments.
 
-    Every photo is drawn once in each pass, and a run that was stopped goes on with the photos it had not seen.
+    The whole pool is drawn in each pass, and a run that was stopped goes on with the photos it had not seen.
 
     Args:
         cache: The photos.
+        pool: Indices of the photos to draw.
         start: Samples seen so far.
         batch: Images in the batch.
         size: Side of an image.
@@ -125,8 +139,8 @@ def make_batch(
     rng = np.random.default_rng([seed, start])
     picks = []
     for i in range(start, start + batch):
-        epoch, place = divmod(i, len(cache))
-        picks.append(permutation(len(cache), seed, epoch)[place])
+        epoch, place = divmod(i, len(pool))
+        picks.append(pool[permutation(len(pool), seed, epoch)[place]])
     x = jitter(torch.stack([random_crop(cache[i], size, scale, rng) for i in picks]).float(), 0.3, rng)
     if rng.random() < mixup:
         share = torch.from_numpy(rng.uniform(0, 1, (batch, 1, 1, 1)).astype(np.float32))
