@@ -6,8 +6,16 @@ import click
 
 import mstl
 
-# command: its module; `data` is a package of the library, so that its command cannot have the same name
-COMMANDS = {name: name for name in ("train", "visualize", "weights", "convert", "doctor")}
+# command: its module. `data` is a package of the library, so that its command cannot have the same name.
+COMMANDS = {
+    "train": "train",
+    "visualize": "visualize",
+    "lr-find": "lr_find",
+    "data": "data_tools",
+    "weights": "weights",
+    "convert": "convert",
+    "doctor": "doctor",
+}
 
 
 class LazyGroup(click.Group):

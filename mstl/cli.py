@@ -73,12 +73,13 @@ def dataclass_options(config_class):
     def decorate(function):
         hints = typing.get_type_hints(config_class)
         for field in reversed(dataclasses.fields(config_class)):
-            choices = field.metadata["choices"]
+            choices, dashed = field.metadata["choices"], field.name.replace("_", "-")
+            kind = plain_type(hints[field.name])
             function = click.option(
-                "--" + field.name.replace("_", "-"),
+                f"--{dashed}/--no-{dashed}" if kind is bool else f"--{dashed}",
                 *field.metadata["flags"],
                 field.name,
-                type=click.Choice(choices, case_sensitive=False) if choices else plain_type(hints[field.name]),
+                type=click.Choice(choices, case_sensitive=False) if choices else kind,
                 default=field.default,
                 show_default=field.default is not None,
                 help=field.metadata["help"],

@@ -1,8 +1,7 @@
 """MindSpore layers whose names or defaults change between releases, built with every argument explicit.
 
 MindSpore 2.9 announced new defaults for ``Conv2d``, ``BatchNorm2d`` and the pooling layers, and the end of
-``nn.Momentum`` and ``nn.SoftmaxCrossEntropyWithLogits``. All of mstl takes them from here, so that a release that
-carries this out is met in one place.
+``nn.Momentum``. All of mstl takes them from here, so that a release that carries this out is met in one place.
 """
 
 import mindspore as ms
@@ -99,29 +98,52 @@ class MaxPool3x3(nn.Cell):
         return self.pool(x)
 
 
-def cross_entropy():
-    """Mean softmax cross entropy of (N, classes) logits against (N,) int32 labels."""
-
-    def loss(logits, labels):
-        return ops.cross_entropy(logits, labels, reduction="mean")
-
-    return loss
+def momentum(groups, momentum):
+    """Gradient descent with heavy-ball momentum (Polyak 1964); L2 weight decay."""
+    return nn.Momentum(groups, learning_rate=1.0, momentum=momentum, use_nesterov=False)
 
 
-def momentum(parameters, learning_rate, momentum, weight_decay):
-    """Stochastic gradient descent with (heavy-ball) momentum.
+def sgd(groups, momentum):
+    """Gradient descent with Nesterov's momentum (Sutskever et al. 2013); L2 weight decay."""
+    return nn.SGD(groups, learning_rate=1.0, momentum=momentum, dampening=0.0, nesterov=momentum > 0)
 
-    Args:
-        parameters: The parameters to train.
-        learning_rate: The rate, a positive float.
-        momentum: The share of the last step that is kept, in [0, 1).
-        weight_decay: The L2 penalty's factor, 0 or more.
+
+def adam(groups, _momentum):
+    """Adam (Kingma and Ba 2015), with its usual constants; L2 weight decay."""
+    return nn.Adam(groups, learning_rate=1.0, beta1=0.9, beta2=0.999, eps=1e-8)
+
+
+def adamw(groups, _momentum):
+    """AdamW (Loshchilov and Hutter 2019): decoupled weight decay. nn.AdamWeightDecay leaves out the bias correction."""
+    from mindspore.experimental import optim
+
+    return optim.AdamW(groups, lr=1.0, betas=(0.9, 0.999), eps=1e-8)
+
+
+def lamb(groups, _momentum):
+    """LAMB (You et al. 2020), for large batches; MindSpore has it on Ascend and GPU only."""
+    return nn.Lamb(groups, learning_rate=1.0, beta1=0.9, beta2=0.999, eps=1e-6)
+
+
+OPTIMIZERS = {"momentum": momentum, "sgd": sgd, "adam": adam, "adamw": adamw, "lamb": lamb}
+
+
+def set_rates(optimizer, rates):
+    """Set the learning rate of each group of an optimizer made here."""
+    if hasattr(optimizer, "param_groups"):
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            assign(group["lr"], rate)
+        return
+    by_group = {parameter.name: parameter for parameter in optimizer.learning_rate}  # one entry for each parameter
+    for parameter, rate in zip(by_group.values(), rates, strict=True):
+        assign(parameter, rate)
+
+
+def assign(parameter, value):
+    """Change a parameter in place.
+
+    ``Parameter.set_data`` gives it another memory instead, and an optimizer that has made a step goes on with the old.
     """
-    return nn.Momentum(
-        parameters, learning_rate=learning_rate, momentum=momentum, weight_decay=weight_decay, use_nesterov=False
-    )
-
-
-def float_tensor(array):
-    """A float32 tensor from anything array-like."""
-    return ms.Tensor(array, dtype=ms.float32)
+    if not isinstance(value, ms.Tensor):
+        value = ms.Tensor(value, parameter.dtype)
+    ops.assign(parameter, value)

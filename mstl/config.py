@@ -1,15 +1,20 @@
 """The settings of a run: one dataclass makes the command's options, ``config.json`` and the checkpoint's record."""
 
 import dataclasses
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mstl.errors import MstlError
 from mstl.runtime import DEVICES
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-DEFAULT_LR = {"backbone": 0.01, "none": 0.003}  # by what is frozen: a whole net takes smaller steps than a head
-FREEZE = tuple(DEFAULT_LR)
+FREEZE = ("backbone", "none", "stem", "layer1", "layer2", "layer3", "layer4", "BN")
+OPTIMIZERS = ("momentum", "sgd", "adam", "adamw", "lamb")
+SCHEDULES = ("constant", "step", "cosine", "one-cycle", "polynomial")
+AUGMENTS = ("tutorial", "food", "light", "strong", "none")
+RECIPES = ("auto", "canidae-fixed", "canidae-finetune", "food", "linear", "finetune")
 
 
 @dataclass(frozen=True)
@@ -47,51 +52,132 @@ class Preprocessing:
         return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
 
 
-def option(default, help_text, *flags, choices=None):
+def option(default, help_text, *flags, choices=None, group=None):
     """A field of TrainConfig, with what the command line says of it."""
-    return field(default=default, metadata={"help": help_text, "flags": flags, "choices": choices})
+    return field(default=default, metadata={"help": help_text, "flags": flags, "choices": choices, "group": group})
 
 
 @dataclass
 class TrainConfig:
     """Everything that a training run can be told; each field is an option of ``mstl train``.
 
+    None leaves a setting to the recipe. What a run really used is in its ``config.json``, without open settings.
+
     Raises:
         MstlError: A value is out of its range.
     """
 
-    data: str = option("demo", "A known name (demo, Canidae) or a folder with train/ and val/.")
-    model: str = option("efficientnet_lite0", "The architecture, such as resnet18, resnet50 or efficientnet_lite0.")
-    weights: str = option("default", "Pretrained weights: default, none, a tag of the table, or a file.")
-    freeze: str = option("backbone", "What is not trained: all but the head, or nothing.", choices=FREEZE)
-    epochs: int = option(5, "Times that each training photo is seen.")
-    batch_size: int = option(18, "Photos in a training step.", "-b")
-    lr: float | None = option(None, "Learning rate; 0.01 for the head alone, 0.003 for the whole net if not given.")
-    momentum: float = option(0.9, "Share of the last step that Momentum keeps, from 0 up to 1.")
-    weight_decay: float = option(0.0, "Factor of the L2 penalty.")
-    image_size: int | None = option(None, "Side of the square that the net sees, in pixels; the weights' if not given.")
-    workers: int | None = option(None, "Threads that read photos; one a core if not given.", "-j")
+    data: str | None = option(None, "A known name (demo, Canidae, ...), a folder, a list file or an archive.")
+    val: str | None = option(None, "Validation photos, where --data is a list without them.")
+    val_split: float = option(0.2, "Share of the photos for validation, where the data has none apart.")
+    strict: bool = option(False, "Refuse to train on data that `mstl data check` would have mended.")
+    recipe: str = option("auto", "Named settings, which the options below override.", choices=RECIPES)
+    model: str | None = option(None, "The architecture, such as resnet18, resnet50 or efficientnet_lite0.")
+    weights: str | None = option(None, "Pretrained weights: default, none, a tag of `mstl weights list`, or a file.")
+    epochs: int | None = option(None, "Times that each training photo is seen.")
+    batch_size: int | None = option(None, "Photos in a training step, over all devices.", "-b")
+    image_size: int | None = option(None, "Side of the square that the net sees, in pixels; the weights' by default.")
+    augment: str | None = option(None, "How training photos are varied.", choices=AUGMENTS)
+    mixup: float | None = option(None, "Mix pairs of photos; the Beta distribution's alpha, 0 for not at all.")
+    cutmix: float | None = option(None, "Paste a part of another photo; alpha, 0 for not at all.")
+    smoothing: float | None = option(None, "Label smoothing: the share spread over all classes.")
+    class_weights: str = option("none", "Weigh classes in the loss.", choices=("none", "balanced"))
+    sampler: str = option("shuffle", "How photos are drawn.", choices=("shuffle", "balanced"))
+    freeze: str | None = option(
+        None, "What is not trained: all but the head, nothing, up to a layer, or BatchNorms.", choices=FREEZE
+    )
+    unfreeze_at: int | None = option(None, "Epoch from which on everything is trained; 0 for never.")
+    optimizer: str | None = option(None, "What moves the weights.", choices=OPTIMIZERS)
+    lr: float | None = option(None, "Learning rate.")
+    momentum: float | None = option(None, "Share of the last step that momentum and sgd keep, from 0 up to 1.")
+    weight_decay: float | None = option(None, "Pull of the weights towards 0; BatchNorms and biases are spared.")
+    schedule: str | None = option(None, "How the rate goes on.", choices=SCHEDULES)
+    lr_step: int | None = option(None, "Epochs between two steps of --schedule step.")
+    lr_gamma: float | None = option(None, "What each step of --schedule step multiplies the rate with.")
+    warmup: float | None = option(None, "Epochs in which the rate rises from 0.")
+    layer_decay: float | None = option(None, "Each stage's rate over that of the stage after it.")
+    clip: float = option(0.0, "Largest norm of the gradient; 0 for no limit.")
+    accumulate: int = option(1, "Batches whose gradients make one step.")
+    amp: str = option("O0", "Mixed precision, on Ascend and GPU.", choices=("O0", "O2", "O3", "auto"))
+    ema: float = option(0.0, "Decay of a moving average of the weights, such as 0.99; 0 for none.")
+    best: str | None = option(None, "What best.ckpt is best by.", choices=("accuracy", "loss"))
+    patience: int | None = option(None, "Stop after this many epochs without a better one; 0 for never.")
+    workers: int | None = option(None, "Threads that read photos; one a core by default.", "-j")
     seed: int = option(1, "Of everything random.")
     device: str = option("auto", "What computes; auto takes the first that works.", choices=DEVICES)
-    out: str | None = option(None, "Folder for the run; checkpoints/<data>-<model> if not given.")
+    tensorboard: bool = option(False, "Write curves for TensorBoard into the run's folder (extra `tensorboard`).")
+    out: str | None = option(None, "Folder for the run; checkpoints/<data>-<model> by default.")
 
     def __post_init__(self):
-        if self.lr is None:
-            self.lr = DEFAULT_LR.get(self.freeze)
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise MstlError(f"{name} must be 1 or more, not {getattr(self, name)}")
-        if self.freeze not in FREEZE:
-            raise MstlError(f"unknown freeze {self.freeze!r}: choose one of {', '.join(FREEZE)}")
-        if not self.lr > 0:
-            raise MstlError(f"lr must be above 0, not {self.lr}")
-        if not 0 <= self.momentum < 1:
-            raise MstlError(f"momentum must be from 0 up to (not including) 1, not {self.momentum}")
-        if self.weight_decay < 0:
-            raise MstlError(f"weight_decay must be 0 or more, not {self.weight_decay}")
-        if self.image_size is not None and self.image_size < 32:
-            raise MstlError(f"image_size must be 32 or more, not {self.image_size}: the nets shrink a photo 32 times")
+        for name in ("epochs", "batch_size", "accumulate", "lr_step"):
+            self._check(name, lambda value: value >= 1, "1 or more")
+        for name in ("lr", "lr_gamma"):
+            self._check(name, lambda value: value > 0, "above 0")
+        for name in ("weight_decay", "mixup", "cutmix", "warmup", "clip", "patience", "unfreeze_at"):
+            self._check(name, lambda value: value >= 0, "0 or more")
+        for name in ("momentum", "smoothing", "ema"):
+            self._check(name, lambda value: 0 <= value < 1, "from 0 up to (not including) 1")
+        self._check("val_split", lambda value: 0 < value < 1, "between 0 and 1")
+        self._check("layer_decay", lambda value: 0 < value <= 1, "above 0 and at most 1")
+        self._check("image_size", lambda value: value >= 32, "32 or more: the nets shrink a photo 32 times")
+        for item in dataclasses.fields(self):
+            choices, value = item.metadata["choices"], getattr(self, item.name)
+            if choices and value is not None and value not in choices:
+                raise MstlError(f"unknown {item.name} {value!r}: choose one of {', '.join(choices)}")
+
+    def _check(self, name, right, what):
+        value = getattr(self, name)
+        if value is not None and not right(value):
+            raise MstlError(f"{name} must be {what}, not {value}")
 
     def to_dict(self):
         """As plain values, for JSON."""
         return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values, source="the settings"):
+        """The inverse of :meth:`to_dict`.
+
+        Raises:
+            MstlError: An unknown key, or a value of another kind.
+        """
+        known = {item.name for item in dataclasses.fields(cls)}
+        if not isinstance(values, dict) or set(values) - known:
+            unknown = ", ".join(sorted(set(values) - known)) if isinstance(values, dict) else "no table of settings"
+            raise MstlError(f"{source} has unknown settings: {unknown}; known are {', '.join(sorted(known))}")
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise MstlError(f"{source} has a value of the wrong kind: {error}") from error
+
+
+def read_config(path):
+    """Settings from a JSON or YAML file, such as a run's own config.json.
+
+    Returns:
+        A dict.
+
+    Raises:
+        MstlError: No such file, not readable, or YAML without PyYAML.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MstlError(f"cannot read the settings {path}: {getattr(error, 'strerror', None) or error}") from error
+    try:
+        if path.suffix in (".yaml", ".yml"):
+            try:
+                import yaml
+            except ImportError as error:
+                raise MstlError(f'{path} needs PyYAML: `pip install "mstl[yaml]"`, or write it as JSON') from error
+            values = yaml.safe_load(text)
+        else:
+            values = json.loads(text)
+    except ValueError as error:
+        raise MstlError(f"{path} is no JSON: {error}") from error
+    except Exception as error:  # PyYAML's errors have no common base that could be named without importing it
+        if isinstance(error, MstlError):
+            raise
+        raise MstlError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    return TrainConfig.from_dict(values, str(path)).to_dict() if values else {}

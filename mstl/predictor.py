@@ -58,11 +58,15 @@ class Predictor:
         Raises:
             MstlError: The data is not there, or has other classes.
         """
-        data = data or self.metadata["config"]["data"]
-        train_set, val_set = load_data(data)
+        kept = self.metadata["config"]
+        if data is None:
+            data = kept["data"]
+            train_set, val_set = load_data(data, kept["val"], kept["val_split"], kept["seed"])
+        else:
+            train_set, val_set = load_data(data)
         if train_set.classes != self.classes:
             raise MstlError(
                 f"{data} has the classes {', '.join(train_set.classes)}, but {self.path} was trained on "
                 f"{', '.join(self.classes)}"
             )
-        return evaluate(self.net, Loader(val_set, eval_transforms(self.preprocessing), batch_size, workers=workers))
+        return evaluate(self.net, Loader(val_set, eval_transforms(self.preprocessing, self.metadata["config"]["augment"]), batch_size, workers=workers))

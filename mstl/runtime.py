@@ -11,6 +11,7 @@ from pathlib import Path
 from mstl.errors import MstlError
 
 DEVICES = ("auto", "Ascend", "GPU", "CPU")
+MIXED_PRECISION_DEVICES = ("Ascend", "GPU")
 ONEDNN_CAP = "ONEDNN_MAX_CPU_ISA"
 
 

@@ -1,29 +1,68 @@
 """``python -m mstl.train``, also ``mstl train``: fine-tune a pretrained net on a folder of photos."""
 
 import sys
+from pathlib import Path
+
+import click
 
 from mstl import cli
-from mstl.config import TrainConfig
+from mstl.config import TrainConfig, read_config
+
+LATEST = "latest"
+CONFIG_HELP = "Settings from a .json or .yaml file, such as a run's config.json; options override them."
+RESUME_HELP = "Go on with the run of this folder; without one, with the newest run of the same data and model."
 
 
 @cli.command
 @cli.dataclass_options(TrainConfig)
-def main(**options):
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help=CONFIG_HELP)
+@click.option("--resume", is_flag=False, flag_value=LATEST, metavar="[RUN]", help=RESUME_HELP)
+@click.option("--nproc", type=click.IntRange(1), default=1, show_default=True, help="Processes on this machine.")
+@click.pass_context
+def main(context, config_file, resume, nproc, **options):
     """Fine-tune a pretrained net on a folder of photos.
 
     The run's folder gets best.ckpt, last.ckpt, config.json, history.csv, curves.png and predictions.png.
     """
-    config = TrainConfig(**options)
+    given = {name: value for name, value in options.items() if was_given(context, name)}
+    if config_file is not None:
+        file_settings = read_config(config_file)
+        given = {**{key: value for key, value in file_settings.items() if key != "out"}, **given}
+    config = TrainConfig(**given)
+    if nproc > 1:
+        from mstl.training.launch import launch
+
+        launch(nproc, as_arguments(given, resume))
+        return
+    from mstl.training import recipes, runs
     from mstl.training.loop import fit
 
-    state = fit(config)
+    if resume == LATEST:
+        wanted = config.out or runs.default_folder(recipes.first(config, "data"), recipes.first(config, "model"))
+        resume = runs.latest_run(wanted)
+    state = fit(config, resume=resume)
     if state.best:
-        print(
-            f"best validation accuracy {state.best['val_accuracy']:.3f} (epoch {state.best['epoch']}), kept in "
-            f"{state.folder / 'best.ckpt'}"
-        )
+        row = state.best
+        path = state.folder / "best.ckpt"
+        print(f"best validation accuracy {row['val_accuracy']:.3f} (epoch {row['epoch']}), kept in {path}")
     if state.interrupted:
         sys.exit(130)
+
+
+def as_arguments(given, resume):
+    """The command line that gives these settings."""
+    arguments = [] if resume is None else [f"--resume={resume}"]
+    for name, value in given.items():
+        if isinstance(value, bool):
+            arguments.append(f"--{'' if value else 'no-'}{name.replace('_', '-')}")
+        elif value is not None:
+            arguments.append(f"--{name.replace('_', '-')}={value}")
+    return arguments
+
+
+def was_given(context, name):
+    """Whether the user set an option, rather than click its default."""
+    return context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Images made on the fly, a cache folder for each test session, and no network."""
 
+import logging
 import os
 
 import numpy as np
@@ -15,6 +16,14 @@ def quiet_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("MSTL_HOME", str(tmp_path_factory.getbasetemp() / "home"))
     monkeypatch.delenv("MSTL_OFFLINE", raising=False)
     monkeypatch.delenv("MSTL_MIRROR", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def fresh_messages(monkeypatch):
+    """A command that a test runs in this process sends its messages to that test's stderr, not to an older one's."""
+    logger = logging.getLogger("mstl")
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(logger, "propagate", True)
 
 
 def write_photo(path, color, seed=0, size=(48, 40)):

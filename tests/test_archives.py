@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import tarfile
 import threading
 import zipfile
 
@@ -263,3 +264,99 @@ def test_a_home_that_cannot_be_written(server, data, monkeypatch):
     monkeypatch.setenv("MSTL_HOME", str(data / "file"))
     assert str(data / "file") in refusal(archives.get, "Canidae")
     assert not server.requests
+
+
+def make_tar(members, mode="w:gz"):
+    """A tar's bytes, from names (or TarInfo) and contents."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        for name, content in members.items():
+            info = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def special(name, kind, target=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+MEMBERS = {name: photo(number) for number, name in enumerate(PHOTOS)}
+BAD_TARS = {
+    "no tar": b"<html>not found</html>" * 100,
+    "empty": b"",
+    "cut": make_tar(MEMBERS)[: len(make_tar(MEMBERS)) // 2],
+    "cut at the end": make_tar(MEMBERS)[:-20],
+    "crc": make_tar(MEMBERS)[:-6] + b"\0" * 6,
+    "parent": make_tar({"data/../../escaped": b"x"}),
+    "absolute": make_tar({"/escaped": b"x"}),
+    "link": make_tar({special("data", tarfile.SYMTYPE, "/etc"): b""}),
+    "hard link": make_tar({special("data/passwd", tarfile.LNKTYPE, "/etc/passwd"): b""}),
+    "pipe": make_tar({special("data/pipe", tarfile.FIFOTYPE): b""}),
+    "device": make_tar({special("data/null", tarfile.CHRTYPE): b""}),
+    "file and folder": make_tar({"data": b"x", "data/Canidae/train": b"x"}),
+}
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".TGZ", ".tar.bz2", ".tar.xz"])
+def test_a_tar(tmp_path, data, suffix):
+    mode = {".tar": "w", ".tar.bz2": "w:bz2", ".tar.xz": "w:xz"}.get(suffix, "w:gz")
+    path = tmp_path / ("my photos" + suffix)
+    path.write_bytes(make_tar(MEMBERS, mode))
+    assert archives.is_archive(path)
+    folder = archives.unpacked(path)
+    assert folder.parent == data and folder.name.startswith("my photos-")
+    for name, content in MEMBERS.items():
+        assert (folder / name).read_bytes() == content
+        assert (folder / name).stat().st_mode & 0o777 == 0o644, "whatever the archive says"
+
+
+@pytest.mark.parametrize("kind", BAD_TARS)
+def test_a_bad_tar_leaves_nothing(tmp_path, data, kind):
+    path = tmp_path / "x.tar.gz"
+    path.write_bytes(BAD_TARS[kind])
+    assert str(path) in refusal(archives.unpacked, path)
+    assert left(data) == []
+    assert not list(tmp_path.rglob("escaped"))
+
+
+@pytest.mark.parametrize("bytes_kept", [600, 700, 1100])
+def test_a_plain_tar_that_breaks_off(tmp_path, data, bytes_kept):
+    """In a member's content, in a header, between them: tarfile itself takes some for the end."""
+    (tmp_path / "x.tar").write_bytes(make_tar({"a": b"a" * 100, "b": b"b" * 100}, "w")[:bytes_kept])
+    assert "x.tar" in refusal(archives.unpacked, tmp_path / "x.tar")
+    assert left(data) == []
+
+
+def test_an_archive_of_the_users_is_unpacked_once_and_anew_when_it_changes(tmp_path, data):
+    path = tmp_path / "x.zip"
+    path.write_bytes(GOOD)
+    folder = archives.unpacked(path)
+    (folder / "mark").touch()
+    assert (archives.unpacked(path) / "mark").exists()
+    path.write_bytes(make_zip(MEMBERS, zipfile.ZIP_STORED))
+    other = archives.unpacked(path)
+    assert other != folder and not (other / "mark").exists()
+    assert path.exists()
+
+
+def test_a_wrong_hash_is_refused(server, data, monkeypatch):
+    server.pages["/tutorial/hymenoptera_data.zip"] = Page(make_zip({"hymenoptera_data/train/ants/1.jpg": photo(1)}))
+    assert "sha256" in refusal(archives.get, "hymenoptera")
+    assert left(data) == []
+
+
+def test_class_folders_with_numbers_get_their_names(server, data):
+    numbers = {f"imagenette2-160/{part}/n03000684/1.jpg": photo(1) for part in ("train", "val")}
+    server.pages["/fast-ai-imageclas/imagenette2-160.tgz"] = Page(make_tar(numbers))
+    folder = archives.get("imagenette")
+    assert [path.name for path in (folder / "val").iterdir()] == ["chain saw"]
+
+
+def test_the_table():
+    for name, entry in archives.KNOWN.items():
+        assert entry.url.startswith("https://") and archives.is_archive(entry.url), name
+        assert entry.sha256 is None or len(bytes.fromhex(entry.sha256)) == 32
+        assert entry.what and "\n" not in entry.what

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from mstl import MstlError, Preprocessing, load_data
-from mstl.data.datasets import read_folder
 from mstl.data.loader import Loader
 from mstl.data.transforms import eval_transforms, train_transforms
 from tests.conftest import COLORS, write_folder, write_photo
@@ -33,11 +32,33 @@ def test_hidden_files_and_empty_folders_are_not_data(photos):
     (photos / "train" / ".cache").mkdir()
     write_photo(photos / "train" / ".cache" / "x.jpg", COLORS["red"])
     (photos / "train" / "amber").mkdir()
-    (photos / "train" / "red" / ".DS_Store").write_bytes(b"junk")
     train, _ = load_data(photos)
     assert train.classes == ("blue", "red")
     assert len(train) == 12
     assert train.folder == photos / "train"
+
+
+@pytest.mark.parametrize("junk", ["train/blue/.DS_Store", "val/red/.hidden.jpg", "val/blue/Thumbs.db"])
+def test_a_file_that_is_no_photo_shifts_no_label(photos, junk):
+    """ImageFolderDataset would count it, and every photo after it would get another's label."""
+    (photos / junk).write_bytes(b"junk")
+    for images in load_data(photos):
+        batches = list(Loader(images, eval_transforms(SMALL), 5).batches())
+        assert np.concatenate([labels.asnumpy() for _, labels in batches]).tolist() == images.labels.tolist()
+        middles = np.concatenate([pixels.asnumpy()[:, :, 16, 16] for pixels, _ in batches])
+        assert ((middles[:, 0] > middles[:, 2]) == (images.labels == 1)).all(), "red photos are labelled red"
+
+
+def test_folders_inside_a_class_belong_to_it(photos):
+    inner = photos / "train" / "blue" / "2024" / "may"
+    inner.mkdir(parents=True)
+    (photos / "train" / "blue" / "blue-5.jpg").rename(inner / "x.jpg")
+    train, val = load_data(photos)
+    assert train.labels.tolist() == [0] * 6 + [1] * 6
+    assert str(inner / "x.jpg") in train.paths
+    assert train.folder is None and val.folder == photos / "val"
+    labels = [labels.asnumpy() for _, labels in Loader(train, eval_transforms(SMALL), 5).batches()]
+    assert np.concatenate(labels).tolist() == train.labels.tolist()
 
 
 def test_broken_files_are_left_out_and_named(photos, caplog):
@@ -49,19 +70,26 @@ def test_broken_files_are_left_out_and_named(photos, caplog):
     (red / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     Image.new("RGB", (20, 20)).save(red / "moving.gif")
     train, _ = load_data(photos)
-    assert len(train) == 12
+    assert len(train) == 13, "the GIF is used"
     text = caplog.text
-    assert "left out 5 of 17" in text
+    assert "left out 4 of 23" in text
     for name, reason in {
         "empty.jpg": "empty file",
-        "text.jpg": "cannot identify image file",
+        "text.jpg": "its content is not an image",
         "notes.txt": "not an image file",
         "cut.jpg": "truncated",
-        "moving.gif": "GIF image",
     }.items():
-        assert any(name in line and reason in line for line in text.splitlines()), (name, text)
+        assert sum(name in line and reason in line for line in text.splitlines()) == 1, (name, text)
     batches = list(Loader(train, eval_transforms(SMALL), 5).batches())
-    assert sum(len(labels) for _, labels in batches) == 12
+    assert sum(len(labels) for _, labels in batches) == 13
+
+
+def test_not_more_than_ten_broken_files_are_named(photos, caplog):
+    for number in range(14):
+        (photos / "train" / "red" / f"broken-{number:02}.jpg").touch()
+    load_data(photos)
+    assert caplog.text.count("empty file") == 10
+    assert "and 4 more" in caplog.text
 
 
 def test_val_takes_the_training_indices(tmp_path):
@@ -75,8 +103,7 @@ def test_val_takes_the_training_indices(tmp_path):
 
 def test_errors_are_one_line(tmp_path, photos):
     cases = {
-        "no data 'nowhere'.*demo, Canidae": "nowhere",
-        "no train/ folder": tmp_path,
+        "no data 'nowhere'.*demo, Canidae.*folder.*[.]csv.*[.]tar": "nowhere",
     }
     write_photo(photos / "val" / "amber" / "a.jpg", (200, 150, 0))
     cases["classes that the training data lacks: amber"] = photos
@@ -86,6 +113,10 @@ def test_errors_are_one_line(tmp_path, photos):
     for part in ("train", "val"):
         (empty / part / "red").mkdir(parents=True)
     cases["no images in"] = empty
+    (tmp_path / "lone" / "val" / "red").mkdir(parents=True)
+    cases["has val/ but no train/ folder"] = tmp_path / "lone"
+    cases["no data 'aaaa"] = "a" * 5000
+    cases["cannot be data"] = write_photo(tmp_path / "photo.jpg", COLORS["red"])
     for pattern, data in cases.items():
         with pytest.raises(MstlError, match=pattern) as caught:
             load_data(data)
@@ -153,10 +184,10 @@ def test_a_vanished_file_is_one_line(photos):
 
 
 def test_fingerprint_follows_the_files(photos):
-    before = read_folder(photos / "train").fingerprint
-    assert read_folder(photos / "train").fingerprint == before
+    before = load_data(photos)[0].fingerprint
+    assert load_data(photos)[0].fingerprint == before
     write_photo(photos / "train" / "red" / "red-3.jpg", COLORS["red"], seed=77)
-    assert read_folder(photos / "train").fingerprint != before
+    assert load_data(photos)[0].fingerprint != before
 
 
 def test_nothing_is_written_into_the_working_directory(photos, tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ def test_curves_draw_the_history():
     assert list(left.lines[1].get_ydata()) == [0.9, 0.6]
     assert list(right.lines[0].get_ydata()) == [0.5, 0.75]
     assert left.get_xlabel() == "epoch" and "nats" in left.get_ylabel()
-    assert [text.get_text() for text in right.texts] == ["best 0.750"]
+    assert right.get_title() == "Validation accuracy (best 0.750, epoch 2)"
 
 
 def test_grid_is_blue_where_right_and_red_where_wrong(tmp_path):

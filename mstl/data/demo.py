@@ -16,6 +16,7 @@ import numpy as np
 from mstl.files import make_folder
 from mstl.runtime import home
 
+WHAT = "5 kinds of drawn objects, 300 pictures, made here without a network"
 SEED = 7
 VERSION = 1  # of the drawings; part of the folder's name, so that a change of them is drawn anew
 COUNTS = {"train": 40, "val": 20}
@@ -220,20 +221,25 @@ def render(kind, rng):
     return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
 
 
-def make(folder=None):
+def folder():
+    """Where the demo set is, or will be."""
+    return home() / "data" / f"demo-{VERSION}"
+
+
+def make(where=None):
     """Render the demo set, if it is not there yet.
 
     Args:
-        folder: Where; in ``$MSTL_HOME`` if not given.
+        where: A folder; in ``$MSTL_HOME`` if not given.
 
     Returns:
         The folder, with ``train/`` and ``val/``, each with a folder for each kind.
     """
-    folder = Path(folder) if folder else home() / "data" / f"demo-{VERSION}"
-    if folder.is_dir():
-        return folder
-    make_folder(folder.parent)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    where = Path(where) if where else folder()
+    if where.is_dir():
+        return where
+    make_folder(where.parent)
+    temporary = Path(tempfile.mkdtemp(dir=where.parent, prefix=f".{where.name}-"))
     try:
         for part, (name, count) in enumerate(COUNTS.items()):
             for number, kind in enumerate(KINDS):
@@ -245,10 +251,10 @@ def make(folder=None):
                     (temporary / name / kind / f"{index:02d}.jpg").write_bytes(buffer.getvalue())
         temporary.chmod(0o755)
         try:
-            os.rename(temporary, folder)
+            os.rename(temporary, where)
         except OSError:
-            if not folder.is_dir():  # else another process was faster, and drew the same
+            if not where.is_dir():  # else another process was faster, and drew the same
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return folder
+    return where

@@ -60,6 +60,9 @@ class InvertedResidual(nn.Cell):
 class EfficientNetLite(nn.Cell):
     """EfficientNet-Lite0, keeping mstl's model contract.
 
+    The dropout that the original trains its head with is left out: its random state could not be brought back when a
+    run is resumed. It has no part in evaluation.
+
     Args:
         num_classes: Width of the head.
 
@@ -68,7 +71,6 @@ class EfficientNetLite(nn.Cell):
         padding, pool_padding: ``"same"``, the only padding that these nets know.
     """
 
-    head_names = ("fc.weight", "fc.bias")
     padding = pool_padding = compat.SAME
 
     def __init__(self, num_classes=1000):
@@ -88,15 +90,25 @@ class EfficientNetLite(nn.Cell):
         self.reset_head(num_classes)
 
     def reset_head(self, num_classes):
-        """Put a new, random Dense for ``num_classes`` classes, behind a 7 x 7 average pool and dropout."""
+        """Put a new, random Dense for ``num_classes`` classes, behind a 7 x 7 average pool."""
         self.avg_pool = compat.avg_pool2d(7)
-        self.dropout = nn.Dropout(p=0.2)
         self.fc = compat.dense(self.num_features, num_classes)
         self.fc.update_parameters_name("fc.")
 
-    def set_head_train(self, mode):
-        """Training or evaluation mode of the head alone: only in training does it drop features."""
-        self.dropout.set_train(mode)
+    def stages(self):
+        """The backbone in parts that can be frozen: a dict from name to cells, which follow on each other.
+
+        The blocks are grouped as a ResNet's are, by the size of what they give: a fourth of the input, an eighth, a
+        sixteenth and a 32nd.
+        """
+        blocks = list(self.blocks)
+        return {
+            "stem": [self.stem],
+            "layer1": blocks[:3],
+            "layer2": blocks[3:5],
+            "layer3": blocks[5:11],
+            "layer4": [*blocks[11:], self.top],
+        }
 
     def forward_features(self, x):
         """(N, 3, H, W), normalised, -> (N, 1280, H / 32, W / 32)."""
@@ -108,7 +120,7 @@ class EfficientNetLite(nn.Cell):
             pooled = self.avg_pool(features)
         else:
             pooled = ops.mean(features, (2, 3), True)
-        return self.fc(self.dropout(self.flatten(pooled)))
+        return self.fc(self.flatten(pooled))
 
     def construct(self, x):
         """(N, 3, H, W), normalised, -> (N, num_classes) logits."""

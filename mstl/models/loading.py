@@ -77,6 +77,8 @@ def read_weights(path):
         parameters = read_torch_file(path)
     else:
         parameters, metadata = read_checkpoint(path)
+    # mstl's last.ckpt also holds the state of a training run, under names with a slash, which no layout has
+    parameters = {name: value for name, value in parameters.items() if "/" not in name}
     layout = naming.find_layout(parameters)
     if layout is None:
         some = ", ".join(sorted(parameters)[:3])

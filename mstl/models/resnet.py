@@ -129,8 +129,6 @@ class ResNet(nn.Cell):
         padding, pool_padding: As given; a checkpoint keeps them.
     """
 
-    head_names = ("fc.weight", "fc.bias")
-
     def __init__(
         self, block, layers, num_classes=1000, padding=compat.SYMMETRIC, pool_padding=None, groups=1, base_width=64
     ):
@@ -157,9 +155,15 @@ class ResNet(nn.Cell):
         self.fc = compat.dense(self.num_features, num_classes)
         self.fc.update_parameters_name("fc.")
 
-    def set_head_train(self, mode):
-        """Training or evaluation mode of the head alone; it has no layer that knows the difference."""
-        self.fc.set_train(mode)
+    def stages(self):
+        """The backbone in parts that can be frozen: a dict from name to cells, which follow on each other."""
+        return {
+            "stem": [self.conv1, self.norm, self.relu, self.max_pool],
+            "layer1": [self.layer1],
+            "layer2": [self.layer2],
+            "layer3": [self.layer3],
+            "layer4": [self.layer4],
+        }
 
     def forward_features(self, x):
         """(N, 3, H, W), normalised, -> (N, num_features, H / 32, W / 32)."""

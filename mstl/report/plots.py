@@ -36,19 +36,31 @@ def curves(history):
     left.set(xlabel="epoch", ylabel="cross entropy (nats)", title="Loss")
     left.legend()
     right.plot(epochs, [row["val_accuracy"] for row in history], "s--", color="tab:green")
-    right.set(xlabel="epoch", ylabel="share of photos right", title="Validation accuracy")
     best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+    title = f"Validation accuracy (best {best['val_accuracy']:.3f}, epoch {best['epoch']})"
+    right.set(xlabel="epoch", ylabel="share of photos right", title=title)
     right.axhline(best["val_accuracy"], color="0.8", zorder=0)
-    right.annotate(
-        f"best {best['val_accuracy']:.3f}",
-        (best["epoch"], best["val_accuracy"]),
-        (0, -14),
-        textcoords="offset points",
-        ha="center",
-    )
     for axes in (left, right):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
+    return figure
+
+
+def lr_curve(rates, losses, suggestion):
+    """The loss over a growing learning rate.
+
+    Args:
+        rates: Learning rates.
+        losses: The smoothed loss at each, in nats.
+        suggestion: The rate that is marked.
+    """
+    figure = new_figure(6, 3.8)
+    axes = figure.subplots()
+    axes.plot(rates, losses)
+    axes.axvline(suggestion, color=WRONG, linestyle="--", label=f"suggested: {suggestion:.2g}")
+    axes.set(xscale="log", xlabel="learning rate", ylabel="cross entropy, smoothed (nats)", title="Learning rate")
+    axes.grid(alpha=0.3)
+    axes.legend()
     return figure
 
 

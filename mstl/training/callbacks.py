@@ -1,14 +1,18 @@
 """What happens at the end of each epoch, one small object for each thing.
 
-A callback has ``on_epoch_end(state)``; ``state`` is the :class:`mstl.training.loop.TrainState`.
+A callback has ``on_epoch_end(state)``; ``state`` is the :class:`mstl.training.state.TrainState`. It may set
+``state.stop`` to a sentence that says why, which ends the run.
 """
 
 import csv
 import io
-import os
+
+import numpy as np
 
 from mstl.checkpoint import save_checkpoint
-from mstl.files import write_text
+from mstl.errors import MstlError
+from mstl.files import write_json, write_text
+from mstl.training.runs import STATE
 
 HISTORY_FIELDS = ("epoch", "lr", "train_loss", "val_loss", "val_accuracy", "seconds")
 
@@ -17,50 +21,103 @@ class PrintEpoch:
     """One line an epoch, on stdout."""
 
     def on_epoch_end(self, state):
-        """Print loss, accuracy and time."""
-        row = state.history[-1]
+        """Print losses, accuracy with its confidence interval, and time."""
+        row, evaluation = state.history[-1], state.evaluation
+        low, high = evaluation.interval
+        more = f"  top-5 {row['val_top5']:.3f}" if "val_top5" in row else ""
         print(
-            f"epoch {row['epoch']}/{state.config.epochs}  train loss {row['train_loss']:.3f}  "
-            f"val loss {row['val_loss']:.3f}  val accuracy {row['val_accuracy']:.3f} "
-            f"({state.evaluation.correct}/{state.evaluation.total})  {row['seconds']:.1f} s",
+            f"epoch {row['epoch']}/{state.config.epochs}  loss {row['train_loss']:.3f}, val {row['val_loss']:.3f}  "
+            f"accuracy {row['val_accuracy']:.3f} ({low:.3f} to {high:.3f}), n = {evaluation.total}{more}  "
+            f"macro-F1 {row['val_macro_f1']:.3f}  {row['seconds']:.1f} s",
             flush=True,
         )
 
 
-class HistoryFile:
-    """``history.csv``: a row an epoch, rewritten whole each time so that it is never half a file."""
+class HistoryFiles:
+    """``history.csv``, a row an epoch, and ``history.json`` with the figures of each class too.
+
+    Both are rewritten whole each time, so that they are never half a file.
+    """
 
     def on_epoch_end(self, state):
         """Write all rows so far."""
+        fields = [*HISTORY_FIELDS, "val_macro_f1", *(["val_top5"] if "val_top5" in state.history[0] else [])]
         text = io.StringIO()
-        writer = csv.DictWriter(text, HISTORY_FIELDS, lineterminator=os.linesep)
+        writer = csv.DictWriter(text, fields, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows({key: _short(value) for key, value in row.items()} for row in state.history)
         write_text(state.folder / "history.csv", text.getvalue())
+        write_json(state.folder / "history.json", state.history)
 
 
 class Checkpoints:
-    """``last.ckpt`` after each epoch, and ``best.ckpt`` whenever the validation accuracy is the highest so far.
+    """``best.ckpt`` whenever the validation is the best so far, and ``last.ckpt`` after each epoch.
 
-    Of two epochs with the same accuracy, the one with the lower loss is the better.
+    Of two epochs with the same accuracy, the one with the lower loss is the better. ``last.ckpt`` also holds what
+    ``--resume`` needs; it is written last, so that a run killed between the two does its epoch again.
     """
-
-    def __init__(self):
-        self.best = None
 
     def on_epoch_end(self, state):
         """Save what the net is now."""
-        save_state(state, "last.ckpt")
-        score = (state.evaluation.accuracy, -state.evaluation.loss)
-        if self.best is None or score > self.best:
-            self.best = score
-            save_state(state, "best.ckpt")
+        if state.best is state.history[-1]:
+            with state.averaged():
+                save_checkpoint(state.folder / "best.ckpt", arrays(state.net), state.metadata())
+        save_last(state)
 
 
-def save_state(state, name):
-    """Write the net and all that is needed to use it again."""
-    parameters = {parameter.name: parameter.asnumpy() for parameter in state.net.get_parameters()}
-    save_checkpoint(state.folder / name, parameters, state.metadata())
+class EarlyStop:
+    """Ends the run after ``patience`` epochs without a better one."""
+
+    def on_epoch_end(self, state):
+        """Count epochs since the best."""
+        since = state.history[-1]["epoch"] - state.best["epoch"]
+        if state.config.patience and since >= state.config.patience:
+            state.stop = f"no better epoch for {since}: stopped early"
+
+
+class TensorBoard:
+    """Curves for TensorBoard, in the run's folder, by tensorboardX.
+
+    Raises:
+        MstlError: tensorboardX is not installed.
+    """
+
+    def __init__(self, folder):
+        try:
+            from tensorboardX import SummaryWriter
+        except ImportError as error:
+            raise MstlError('--tensorboard needs tensorboardX: `pip install "mstl[tensorboard]"`') from error
+        self.writer = SummaryWriter(str(folder / "tensorboard"))
+
+    def on_epoch_end(self, state):
+        """Add the newest row."""
+        row = state.history[-1]
+        for key in ("lr", "train_loss", "val_loss", "val_accuracy", "val_macro_f1"):
+            self.writer.add_scalar(key, row[key], row["epoch"])
+        self.writer.flush()
+
+
+def save_last(state):
+    """Write last.ckpt: the net, its record, and the state of everything else that a resumed run needs."""
+    values = arrays(state.net)
+    for name, parameter in state.phase.stepper.state.items():
+        values[f"{STATE}optimizer/{name}"] = np.atleast_1d(parameter.asnumpy())
+    if state.average is not None:
+        values.update({f"{STATE}average/{name}": value for name, value in state.average.to_arrays().items()})
+    record = {
+        **state.metadata(),
+        "resume": {
+            "history": state.history,
+            "data": state.data_digest,
+            "average_steps": state.average.steps if state.average is not None else 0,
+        },
+    }
+    save_checkpoint(state.folder / "last.ckpt", values, record)
+
+
+def arrays(net):
+    """A net's parameters, as a dict from name to array."""
+    return {parameter.name: parameter.asnumpy() for parameter in net.get_parameters()}
 
 
 def _short(value):

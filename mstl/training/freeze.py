@@ -1,61 +1,58 @@
-"""Which part of a net is trained, and what the frozen part does meanwhile."""
+"""Which part of a net is trained, and what the frozen part does meanwhile.
+
+A frozen part runs in evaluation mode: in training mode it would move its BatchNorm statistics even with
+``requires_grad=False``, and its features would drift away under what is being fitted to them.
+"""
 
 import mindspore as ms
+from mindspore import nn
+
+STATISTICS = (".moving_mean", ".moving_variance")
 
 
-class BackboneFrozen:
-    """Only the head is trained; the backbone computes features as it does in evaluation.
-
-    A backbone in training mode would move its BatchNorm statistics even with ``requires_grad=False``: the features
-    would drift away under the head that is being fitted to them.
-
-    Args:
-        net: A net that keeps mstl's model contract.
-    """
-
-    def __init__(self, net):
-        self.net = net
-        for parameter in net.get_parameters():
-            parameter.requires_grad = parameter.name in net.head_names
-
-    def set_train(self):
-        """Head in training mode, backbone in evaluation mode."""
-        self.net.set_train(False)
-        self.net.set_head_train(True)
-
-    def inputs(self, images):
-        """What the trained part gets: features, computed without a gradient."""
-        return ms.ops.stop_gradient(self.net.forward_features(images))
-
-    def forward(self, features):
-        """The trained part: (N, C, h, w) features to (N, classes) logits."""
-        return self.net.forward_head(features)
-
-
-class NothingFrozen:
-    """The whole net is trained.
+class Freeze:
+    """A frozen beginning of a net and a trained end.
 
     Args:
         net: A net that keeps mstl's model contract.
+        upto: ``"none"``; a stage (``"stem"``, ``"layer1"`` ... ``"layer4"``), frozen with all before it;
+            ``"backbone"``, all but the head; ``"BN"``, the BatchNorms alone.
     """
 
-    def __init__(self, net):
-        self.net = net
+    def __init__(self, net, upto):
+        self.net, self.upto = net, upto
+        stages = net.stages()
+        names = list(stages)
+        count = {"none": 0, "BN": 0, "backbone": len(names)}.get(upto)
+        if count is None:
+            count = names.index(upto) + 1
+        self.frozen = [cell for name in names[:count] for cell in stages[name]]
+        self.trained = [cell for name in names[count:] for cell in stages[name]]
+        still = {id(parameter) for cell in self.frozen for parameter in cell.get_parameters()}
+        if upto == "BN":
+            still = {id(parameter) for cell in self.norms() for parameter in cell.get_parameters()}
         for parameter in net.get_parameters():
-            # BatchNorm statistics are parameters too, but they follow the data, not a gradient
-            parameter.requires_grad = not parameter.name.endswith((".moving_mean", ".moving_variance"))
+            # BatchNorm statistics are parameters too, but they follow the data and not a gradient
+            parameter.requires_grad = id(parameter) not in still and not parameter.name.endswith(STATISTICS)
+
+    def norms(self):
+        """All BatchNorms of the net."""
+        return [cell for _, cell in self.net.cells_and_names() if isinstance(cell, nn.BatchNorm2d)]
 
     def set_train(self):
-        """All of it in training mode."""
+        """Trained part in training mode, frozen part in evaluation mode."""
         self.net.set_train(True)
+        for cell in self.norms() if self.upto == "BN" else self.frozen:
+            cell.set_train(False)
 
     def inputs(self, images):
-        """The images as they are."""
-        return images
+        """What the trained part gets: the frozen part's output, computed without a gradient."""
+        for cell in self.frozen:
+            images = cell(images)
+        return ms.ops.stop_gradient(images) if self.frozen else images
 
-    def forward(self, images):
-        """(N, 3, H, W) images to (N, classes) logits."""
-        return self.net(images)
-
-
-POLICIES = {"backbone": BackboneFrozen, "none": NothingFrozen}
+    def forward(self, x):
+        """The trained part: what :meth:`inputs` gave to (N, classes) logits."""
+        for cell in self.trained:
+            x = cell(x)
+        return self.net.forward_head(x)

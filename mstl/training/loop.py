@@ -4,177 +4,132 @@ import contextlib
 import logging
 import sys
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-import mstl
-from mstl import compat
+from mstl.checkpoint import save_checkpoint
 from mstl.config import TrainConfig
-from mstl.data.datasets import load_data
-from mstl.data.loader import Loader
-from mstl.data.transforms import eval_transforms, train_transforms
-from mstl.files import make_folder, write_json
-from mstl.metrics import Evaluation
-from mstl.models.builders import build_model
 from mstl.report import plots
-from mstl.runtime import set_seed, use_device
-from mstl.training.callbacks import Checkpoints, HistoryFile, PrintEpoch, save_state
+from mstl.training.callbacks import Checkpoints, EarlyStop, HistoryFiles, PrintEpoch, TensorBoard, arrays
 from mstl.training.evaluate import evaluate
-from mstl.training.freeze import POLICIES
-from mstl.training.step import make_train_step
+from mstl.training.setup import open_folder, prepare
 
 logger = logging.getLogger("mstl")
 
 
-@dataclass
-class TrainState:
-    """Where a run stands; what :func:`fit` returns, and what callbacks are given.
-
-    Attributes:
-        config: The settings.
-        net: The net, as it is now.
-        classes: Names.
-        preprocessing: How a photo becomes the net's input.
-        folder: The run's folder.
-        history: A dict an epoch: epoch, lr, train_loss, val_loss, val_accuracy, seconds.
-        evaluation: Of the validation set, after the last epoch; None before the first.
-        interrupted: Whether Ctrl-C ended the run.
-    """
-
-    config: TrainConfig
-    net: object
-    classes: tuple
-    preprocessing: object
-    folder: Path
-    history: list = field(default_factory=list)
-    evaluation: Evaluation | None = None
-    interrupted: bool = False
-
-    @property
-    def best(self):
-        """The row with the highest validation accuracy (of equals, the lowest loss); None before the first."""
-        return max(self.history, key=lambda row: (row["val_accuracy"], -row["val_loss"]), default=None)
-
-    def metadata(self):
-        """What a checkpoint says about itself."""
-        return {
-            "mstl_version": mstl.__version__,
-            "model": self.net.model,
-            "padding": self.net.padding,
-            "pool_padding": self.net.pool_padding,
-            "classes": list(self.classes),
-            "preprocessing": self.preprocessing.to_dict(),
-            "metrics": dict(self.history[-1]) if self.history else {},
-            "config": self.config.to_dict(),
-        }
-
-
-def fit(config=None, callbacks=(), **options):
+def fit(config=None, callbacks=(), resume=None, **options):
     """Fine-tune a net on a folder of photos.
 
     Args:
         config: A :class:`mstl.TrainConfig`; made from ``options`` if not given.
         callbacks: Objects with ``on_epoch_end(state)``, called after mstl's own.
+        resume: The folder of a run to go on with, in its own settings; more epochs may be given.
         **options: Fields of TrainConfig, such as ``data="Canidae"``, ``epochs=3``.
 
     Returns:
-        The :class:`TrainState` at the end. The run's folder holds best.ckpt, last.ckpt, config.json, history.csv,
-        curves.png and predictions.png.
+        The :class:`mstl.training.state.TrainState` at the end. The run's folder holds best.ckpt, last.ckpt,
+        config.json, history.csv, history.json, curves.png and predictions.png. A folder that holds a run already is
+        not touched: the new one gets ``-2`` after its name.
 
     Raises:
         MstlError: Settings, data, weights or folder are not right.
     """
-    config = config or TrainConfig(**options)
-    folder = make_folder(config.out or default_folder(config))
-    logger.info("device: %s", use_device(config.device))
-    set_seed(config.seed)
+    session = prepare(config or TrainConfig(**options), resume)
+    open_folder(session, resume is not None)
+    state, world = session.state, session.world
+    callbacks = [*own_callbacks(state), *callbacks] if world.first else []
 
-    train_set, val_set = load_data(config.data)
-    net = build_model(config.model, len(train_set.classes), config.weights)
-    preprocessing = net.preprocessing.at(config.image_size)
-    train_loader = Loader(train_set, train_transforms(preprocessing), config.batch_size, config.seed, config.workers)
-    val_loader = Loader(val_set, eval_transforms(preprocessing), config.batch_size, workers=config.workers)
-
-    policy = POLICIES[config.freeze](net)
-    optimizer = compat.momentum(net.trainable_params(), config.lr, config.momentum, config.weight_decay)
-    train_step = make_train_step(policy.forward, compat.cross_entropy(), optimizer)
-
-    state = TrainState(config, net, train_set.classes, preprocessing, folder)
-    callbacks = [Checkpoints(), HistoryFile(), PrintEpoch(), *callbacks]
-    write_json(folder / "config.json", config.to_dict())
-    describe(state, train_set, val_set)
-
-    with ends_cleanly(state):
-        for epoch in range(1, config.epochs + 1):
+    with ends_cleanly(state, world):
+        for epoch in range(len(state.history) + 1, state.config.epochs + 1):
             started = time.perf_counter()
-            policy.set_train()
-            losses, sizes = [], []
-            for images, labels in progress(train_loader.batches(epoch), len(train_loader), f"epoch {epoch}"):
-                losses.append(train_step(policy.inputs(images), labels))
-                sizes.append(len(labels))
-            train_loss = float(np.average([float(loss.asnumpy()) for loss in losses], weights=sizes))
-            state.evaluation = evaluate(net, val_loader)
-            state.history.append(
-                {
-                    "epoch": epoch,
-                    "lr": config.lr,
-                    "train_loss": train_loss,
-                    "val_loss": state.evaluation.loss,
-                    "val_accuracy": state.evaluation.accuracy,
-                    "seconds": time.perf_counter() - started,
-                }
-            )
+            if epoch == state.config.unfreeze_at:
+                session.begin_phase(epoch)
+            train_loss, rate = train_epoch(session, epoch)
+            with state.averaged():
+                state.evaluation = evaluate(state.net, session.val_loader, world)
+            state.history.append(row_of(epoch, rate, train_loss, state.evaluation, time.perf_counter() - started))
+            if state.best is state.history[-1]:
+                state.best_evaluation = state.evaluation
             for callback in callbacks:
                 callback.on_epoch_end(state)
+            if world.sum([float(bool(state.stop))])[0]:  # only the first process has callbacks; all must stop
+                logger.info(state.stop)
+                break
 
-    if state.history:
-        plots.save(plots.curves(state.history), folder / "curves.png")
-        plots.save(plots.prediction_grid(state.evaluation), folder / "predictions.png")
+    if state.evaluation is not None and world.first:
+        plots.save(plots.curves(state.history), state.folder / "curves.png")
+        evaluation = state.best_evaluation or state.evaluation
+        plots.save(plots.prediction_grid(evaluation), state.folder / "predictions.png")
     return state
 
 
+def train_epoch(session, epoch):
+    """One pass over the training photos.
+
+    Returns:
+        The mean loss over all photos and processes, and the last learning rate.
+    """
+    state, phase, count = session.state, session.state.phase, len(session.train_loader)
+    phase.policy.set_train()
+    losses, sizes = [], []
+    batches = session.train_loader.batches(epoch)
+    for index, (images, labels) in enumerate(progress(batches, count, f"epoch {epoch}", session.world)):
+        images, targets = session.mixer(images, labels, epoch, index)
+        rate = phase.rate(epoch - 1 + index / count)
+        losses.append(phase.train_step(phase.policy.inputs(images), targets, rate, last=index + 1 == count))
+        sizes.append(len(labels))
+        if state.average is not None:
+            state.average.update()
+    # read back once: to ask for each loss would make the device wait for the processor at each step
+    total = sum(float(loss.asnumpy()) * size for loss, size in zip(losses, sizes, strict=True))
+    total, photos = session.world.sum([total, float(sum(sizes))])
+    return float(total / photos), rate
+
+
+def row_of(epoch, rate, train_loss, evaluation, seconds):
+    """The history's row of an epoch."""
+    row = {
+        "epoch": epoch,
+        "lr": rate,
+        "train_loss": train_loss,
+        "val_loss": evaluation.loss,
+        "val_accuracy": evaluation.accuracy,
+        "val_macro_f1": evaluation.macro_f1,
+    }
+    if len(evaluation.classes) > 5:
+        row["val_top5"] = evaluation.top(5)
+    for key in ("recall", "f1"):
+        values = zip(evaluation.classes, getattr(evaluation, key), strict=True)
+        row[f"val_{key}"] = {name: None if np.isnan(value) else float(value) for name, value in values}
+    return {**row, "seconds": seconds}
+
+
+def own_callbacks(state):
+    """Mstl's own callbacks, in the order of what must not be lost."""
+    extra = [TensorBoard(state.folder)] if state.config.tensorboard else []
+    return [Checkpoints(), HistoryFiles(), PrintEpoch(), *extra, EarlyStop()]
+
+
 @contextlib.contextmanager
-def ends_cleanly(state):
-    """On Ctrl-C, keep the net as it is in last.ckpt and end the loop instead of the process."""
+def ends_cleanly(state, world):
+    """On Ctrl-C, end the loop instead of the process.
+
+    last.ckpt is of the last finished epoch, so that --resume can do the interrupted one again; where none was
+    finished, it gets the net as it is.
+    """
     try:
         yield
     except KeyboardInterrupt:
         state.interrupted = True
-        save_state(state, "last.ckpt")
-        logger.warning("interrupted after %d of %d epochs: last.ckpt saved", len(state.history), state.config.epochs)
+        if not state.history and world.first:
+            save_checkpoint(state.folder / "last.ckpt", arrays(state.net), state.metadata())
+        done, total = len(state.history), state.config.epochs
+        logger.warning("interrupted after %d of %d epochs: last.ckpt saved", done, total)
 
 
-def default_folder(config):
-    """``checkpoints/<data>-<model>``, where data is a folder's own name."""
-    return Path("checkpoints") / f"{Path(config.data).resolve().name}-{config.model}"
-
-
-def describe(state, train_set, val_set):
-    """Say what is about to happen, on stderr."""
-    parameters = list(state.net.get_parameters())
-    trained = sum(parameter.size for parameter in state.net.trainable_params())
-    logger.info(
-        "data: %s, %d training and %d validation photos of %d classes (%s)",
-        state.config.data,
-        len(train_set),
-        len(val_set),
-        len(train_set.classes),
-        ", ".join(train_set.classes[:8]) + (", ..." if len(train_set.classes) > 8 else ""),
-    )
-    logger.info(
-        "model: %s, weights %s, %s of %s parameters are trained; into %s",
-        state.config.model,
-        state.config.weights,
-        f"{trained:,}",
-        f"{sum(parameter.size for parameter in parameters):,}",
-        state.folder,
-    )
-
-
-def progress(batches, total, label):
+def progress(batches, total, label, world):
     """A progress bar on stderr, where that is a terminal."""
     from tqdm import tqdm
 
-    return tqdm(batches, total=total, desc=label, unit="batch", leave=False, disable=not sys.stderr.isatty())
+    silent = not (world.first and sys.stderr.isatty())
+    return tqdm(batches, total=total, desc=label, unit="batch", leave=False, disable=silent)

@@ -1,0 +1,38 @@
+"""``mstl lr-find``: a curve of the loss over the learning rate, and a suggestion."""
+
+from pathlib import Path
+
+import click
+
+from mstl import cli
+from mstl.config import TrainConfig
+
+
+@cli.command
+@cli.dataclass_options(TrainConfig)
+@click.option("--steps", type=click.IntRange(10), default=60, show_default=True, help="Batches, at the most.")
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    default="lr-find.png",
+    show_default=True,
+    help="Where the curve is drawn.",
+)
+def main(steps, picture, **options):
+    """Find a learning rate: train a few steps with a growing one, draw the loss, and suggest where it falls most.
+
+    Takes the options of `mstl train`, so that the rate is found for the very run that you have in mind.
+    """
+    config = TrainConfig(**options)
+    from mstl.files import make_folder
+    from mstl.report import plots
+    from mstl.training.lr_find import lr_find
+
+    make_folder(picture.parent)
+    rates, losses, suggestion = lr_find(config, steps)
+    plots.save(plots.lr_curve(rates, losses, suggestion), picture)
+    print(f"suggested learning rate {suggestion:.2g} (--lr {suggestion:.2g}); curve in {picture}")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m mstl.lr_find")

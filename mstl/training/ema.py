@@ -1,0 +1,54 @@
+"""An exponential moving average of a net, which often generalises better than the net itself (Polyak and Juditsky)."""
+
+import contextlib
+
+import mindspore as ms
+
+from mstl import compat
+
+
+class Average:
+    """The moving average of all parameters of a net, BatchNorm statistics included.
+
+    Args:
+        net: The net.
+        decay: Share of the old average that each step keeps, in (0, 1). At the beginning less is kept, so that the
+            random start is soon forgotten: (1 + step) / (10 + step), as in TensorFlow.
+    """
+
+    def __init__(self, net, decay):
+        self.parameters = list(net.get_parameters())
+        self.decay, self.steps = decay, 0
+        self.values = [parameter.value().copy() for parameter in self.parameters]
+
+    def update(self):
+        """Take in the parameters as they are after a step."""
+        self.steps += 1
+        keep = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        self.values = [
+            ms.ops.lerp(old, parameter.value(), 1 - keep)
+            for old, parameter in zip(self.values, self.parameters, strict=True)
+        ]
+
+    @contextlib.contextmanager
+    def applied(self):
+        """While the block runs, the net has the average's values."""
+        own = [parameter.value().copy() for parameter in self.parameters]
+        self._put(self.values)
+        try:
+            yield
+        finally:
+            self._put(own)
+
+    def _put(self, values):
+        for parameter, value in zip(self.parameters, values, strict=True):
+            compat.assign(parameter, value)
+
+    def to_arrays(self):
+        """The average, as a dict from name to array."""
+        return {parameter.name: value.asnumpy() for parameter, value in zip(self.parameters, self.values, strict=True)}
+
+    def restore(self, arrays, steps):
+        """The inverse of :meth:`to_arrays`."""
+        self.steps = steps
+        self.values = [ms.Tensor(arrays[parameter.name], parameter.dtype) for parameter in self.parameters]

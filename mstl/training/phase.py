@@ -1,0 +1,64 @@
+"""A stretch of training in which the same parameters are trained: what is frozen, the optimizer, the step, the rate."""
+
+import mindspore as ms
+
+from mstl.training.freeze import Freeze
+from mstl.training.optim import Stepper, make_groups
+from mstl.training.schedules import factor
+from mstl.training.step import make_train_step, soft_cross_entropy
+
+WHOLE_NET_RATE = 0.3  # of the given rate, once everything is trained after the head
+
+
+class Phase:
+    """What is trained in an epoch, and how.
+
+    Args:
+        config: The settings, none of them open.
+        net: The net.
+        epoch: The first epoch of the phase, from 1.
+        class_weights: (classes,) factors in the loss; None for equal ones.
+        world: The processes of the run.
+
+    Attributes:
+        policy: The :class:`mstl.training.freeze.Freeze`.
+        stepper: The :class:`mstl.training.optim.Stepper`.
+        train_step: What :func:`mstl.training.step.make_train_step` gives.
+    """
+
+    def __init__(self, config, net, epoch, class_weights, world):
+        self.config = config
+        self.unfrozen = bool(config.unfreeze_at) and epoch >= config.unfreeze_at
+        self.policy = Freeze(net, "none" if self.unfrozen else config.freeze)
+        self.stepper = Stepper(
+            config.optimizer, make_groups(net, config.layer_decay), config.momentum, config.weight_decay
+        )
+        self.train_step = make_train_step(
+            self.policy.forward,
+            soft_cross_entropy(class_weights),
+            self.stepper,
+            config.clip,
+            config.accumulate,
+            world.mean_gradients(),
+            mixed_precision(net, config.amp),
+        )
+
+    def rate(self, done):
+        """The base learning rate after ``done`` epochs of the run; each phase runs through the schedule once."""
+        config = self.config
+        start, stop, base = 0, config.epochs, config.lr
+        if self.unfrozen:
+            start, base = config.unfreeze_at - 1, config.lr * WHOLE_NET_RATE
+        elif config.unfreeze_at:
+            stop = min(stop, config.unfreeze_at - 1)
+        return base * factor(
+            config.schedule, done - start, stop - start, config.warmup, config.lr_step, config.lr_gamma
+        )
+
+
+def mixed_precision(net, level):
+    """Make a net compute in float16 where ``level`` says so, and give the loss scaler that this needs, else None."""
+    if level == "O0":
+        return None
+    ms.amp.auto_mixed_precision(net, level)
+    return ms.amp.DynamicLossScaler(scale_value=2**16, scale_factor=2, scale_window=1000)

@@ -1,0 +1,157 @@
+"""Named sets of settings, and the rule that chooses one from the size of the data.
+
+A setting comes from the user, else from the recipe, else from ``BASE``.
+"""
+
+import dataclasses
+import math
+
+BASE = {
+    "data": "demo",
+    "model": "efficientnet_lite0",
+    "weights": "default",
+    "epochs": 5,
+    "batch_size": 18,
+    "augment": "tutorial",
+    "mixup": 0.0,
+    "cutmix": 0.0,
+    "smoothing": 0.0,
+    "freeze": "backbone",
+    "unfreeze_at": 0,
+    "optimizer": "momentum",
+    "momentum": 0.9,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "lr_step": 5,
+    "lr_gamma": 0.5,
+    "warmup": 0.0,
+    "layer_decay": 1.0,
+    "best": "accuracy",
+    "patience": 0,
+}
+
+# Frozen features bear larger steps than a net whose every layer moves; Adam's steps do not shrink with the gradient.
+LR = {
+    ("frozen", "gradient"): 0.01,
+    ("whole", "gradient"): 0.003,
+    ("frozen", "adaptive"): 0.001,
+    ("whole", "adaptive"): 0.0001,
+}
+
+RECIPES = {
+    # MindSpore's tutorial on transfer learning, its part on fixed features
+    "canidae-fixed": {
+        "data": "Canidae",
+        "model": "resnet50",
+        "weights": "tutorial",
+        "epochs": 5,
+        "batch_size": 18,
+        "image_size": 224,
+        "augment": "tutorial",
+        "freeze": "backbone",
+        "optimizer": "momentum",
+        "lr": 0.001,
+        "momentum": 0.5,
+    },
+    # the same tutorial's part on fine-tuning
+    "canidae-finetune": {
+        "data": "Canidae",
+        "model": "resnet50",
+        "weights": "tutorial",
+        "epochs": 5,
+        "batch_size": 18,
+        "image_size": 224,
+        "augment": "tutorial",
+        "freeze": "none",
+        "optimizer": "momentum",
+        "lr": 0.001,
+        "momentum": 0.9,
+    },
+    # a PyTorch tutorial on 20 kinds of food
+    "food": {
+        "model": "resnet18",
+        "epochs": 80,
+        "batch_size": 64,
+        "image_size": 224,
+        "augment": "food",
+        "freeze": "backbone",
+        "optimizer": "adam",
+        "lr": 0.001,
+        "schedule": "step",
+        "lr_step": 5,
+        "lr_gamma": 0.5,
+        "best": "accuracy",
+    },
+    # a linear classifier on frozen features, trained until it has settled
+    "linear": {"epochs": 12, "augment": "light", "freeze": "backbone", "lr": 0.01, "schedule": "cosine"},
+    # the head first, then everything, the deeper the layer the smaller its steps (after fastai's fine_tune)
+    "finetune": {
+        "epochs": 8,
+        "freeze": "backbone",
+        "unfreeze_at": 3,
+        "lr": 0.01,
+        "schedule": "cosine",
+        "layer_decay": 0.5,
+        "weight_decay": 1e-4,
+        "augment": "light",
+    },
+}
+FEW, MANY = 2_000, 20_000  # photos
+
+
+def auto(images, classes):
+    """Choose settings from the size of the data, after BiT's HyperRule and fastai's fine_tune.
+
+    Args:
+        images: Training photos.
+        classes: Classes.
+
+    Returns:
+        A dict of settings, and a sentence that says why.
+    """
+    if images < FEW:
+        epochs = min(20, max(5, math.ceil(1000 / images)))
+        settings = {"epochs": epochs, "freeze": "backbone", "schedule": "cosine", "augment": "tutorial"}
+        why = f"{images} photos of {classes} classes are few: the head alone is trained"
+        return settings, why
+    settings = {**RECIPES["finetune"], "batch_size": 32, "epochs": 8 if images < MANY else 6, "unfreeze_at": 2}
+    why = f"{images} photos of {classes} classes: the head is trained for one epoch, then everything"
+    if images >= MANY:
+        settings["mixup"] = 0.2
+        why += ", with mixup"
+    return settings, why
+
+
+def resolve(config, images, classes):
+    """Fill in every setting that the user left open.
+
+    Args:
+        config: A :class:`mstl.TrainConfig`.
+        images: Training photos.
+        classes: Classes.
+
+    Returns:
+        A TrainConfig without open settings (but those that mean "as the weights say" or "no"), and why.
+    """
+    if config.recipe == "auto":
+        chosen, why = auto(images, classes)
+    else:
+        chosen, why = RECIPES[config.recipe], "as named"
+    settings = {**BASE, **chosen}
+    given = {key: value for key, value in dataclasses.asdict(config).items() if value is not None}
+    settings.update(given)
+    if settings["freeze"] != "backbone" and "freeze" in given and "unfreeze_at" not in given:
+        settings["unfreeze_at"] = 0  # who says what to freeze means it for the whole run
+    if settings.get("lr") is None or ("lr" not in given and {"freeze", "optimizer"} & given.keys()):
+        whole = "frozen" if settings["freeze"] == "backbone" and not settings["unfreeze_at"] else "whole"
+        adaptive = "adaptive" if settings["optimizer"] in ("adam", "adamw", "lamb") else "gradient"
+        settings["lr"] = LR[whole, adaptive]
+    return dataclasses.replace(config, **settings), why
+
+
+def first(config, key):
+    """A setting that is needed before the data's size is known: the user's, the recipe's, or the base."""
+    value = getattr(config, key)
+    if value is None:
+        value = RECIPES.get(config.recipe, {}).get(key, BASE[key])
+    return value

@@ -1,0 +1,70 @@
+"""Where a training run stands."""
+
+import contextlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import mstl
+from mstl.config import TrainConfig
+from mstl.metrics import Evaluation
+from mstl.training.ema import Average
+
+
+@dataclass
+class TrainState:
+    """What :func:`mstl.fit` returns, and what callbacks are given.
+
+    Attributes:
+        config: The settings, none of them open.
+        net: The net, as it is now.
+        classes: Names.
+        preprocessing: How a photo becomes the net's input.
+        folder: The run's folder.
+        data_digest: What tells whether a resumed run has the same data.
+        history: A dict an epoch: epoch, lr, train_loss, val_loss, val_accuracy, val_macro_f1, val_top5 (of more than
+            five classes), val_recall and val_f1 (by class), seconds.
+        evaluation: Of the validation set, after the last epoch; None before the first.
+        best_evaluation: The same after the best epoch; None where that was before the run was resumed.
+        phase: The :class:`mstl.training.phase.Phase` that it is in.
+        average: The moving average of the weights; None without.
+        stop: Why the run ends before its last epoch; empty where it does not.
+        interrupted: Whether Ctrl-C ended it.
+    """
+
+    config: TrainConfig
+    net: object
+    classes: tuple
+    preprocessing: object
+    folder: Path
+    data_digest: str = ""
+    history: list = field(default_factory=list)
+    evaluation: Evaluation | None = None
+    best_evaluation: Evaluation | None = None
+    phase: object = None
+    average: Average | None = None
+    stop: str = ""
+    interrupted: bool = False
+
+    @property
+    def best(self):
+        """The history's best row, by ``config.best``; None before the first epoch."""
+        if self.config.best == "loss":
+            return min(self.history, key=lambda row: row["val_loss"], default=None)
+        return max(self.history, key=lambda row: (row["val_accuracy"], -row["val_loss"]), default=None)
+
+    def averaged(self):
+        """A context in which the net has the moving average's weights, where there is one."""
+        return contextlib.nullcontext() if self.average is None else self.average.applied()
+
+    def metadata(self):
+        """What a checkpoint says about itself."""
+        return {
+            "mstl_version": mstl.__version__,
+            "model": self.net.model,
+            "padding": self.net.padding,
+            "pool_padding": self.net.pool_padding,
+            "classes": list(self.classes),
+            "preprocessing": self.preprocessing.to_dict(),
+            "metrics": dict(self.history[-1]) if self.history else {},
+            "config": self.config.to_dict(),
+        }

@@ -1,0 +1,115 @@
+"""The train step: loss, clipping, accumulation."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+import mstl
+from mstl.training.ema import Average
+from mstl.training.freeze import Freeze
+from mstl.training.optim import Stepper, make_groups
+from mstl.training.step import make_train_step, soft_cross_entropy
+
+
+def log_softmax(logits):
+    logits = logits - logits.max(1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(1, keepdims=True))
+
+
+@pytest.mark.parametrize("weights", [None, [0.5, 1.0, 2.0]])
+def test_soft_cross_entropy_against_numpy(weights):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(5, 3)).astype(np.float32)
+    targets = rng.dirichlet([1, 1, 1], 5).astype(np.float32)
+    by_hand = -(targets * (weights or [1, 1, 1]) * log_softmax(logits)).sum() / 5
+    loss = soft_cross_entropy(weights)(ms.Tensor(logits), ms.Tensor(targets))
+    assert float(loss.asnumpy()) == pytest.approx(by_hand, rel=1e-5)
+
+
+class Head:
+    """The head of a net on fixed features, in MindSpore and in NumPy."""
+
+    def __init__(self, **options):
+        rng = np.random.default_rng(1)
+        self.net = mstl.resnet18(num_classes=3)
+        self.policy = Freeze(self.net, "backbone")
+        stepper = Stepper("momentum", make_groups(self.net), momentum=0.0)
+        self.step = make_train_step(self.policy.forward, soft_cross_entropy(), stepper, **options)
+        self.x = rng.normal(size=(6, 512)).astype(np.float32)
+        self.y = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2]]
+        self.weight = self.net.fc.weight.asnumpy().astype(np.float64)
+        self.bias = self.net.fc.bias.asnumpy().astype(np.float64)
+
+    def gradients(self, rows):
+        x, y = self.x[rows], self.y[rows]
+        difference = np.exp(log_softmax(x @ self.weight.T + self.bias)) - y
+        return difference.T @ x / len(x), difference.mean(0)
+
+    def run(self, rows, rate, last=False):
+        features = ms.Tensor(self.x[rows][:, :, None, None])
+        return self.step(features, ms.Tensor(self.y[rows]), rate, last=last)
+
+    def check(self, gradient_w, gradient_b, rate):
+        assert self.net.fc.weight.asnumpy() == pytest.approx(self.weight - rate * gradient_w, abs=1e-5)
+        assert self.net.fc.bias.asnumpy() == pytest.approx(self.bias - rate * gradient_b, abs=1e-5)
+
+
+def test_one_step_against_numpy():
+    head = Head()
+    gradients = head.gradients(slice(None))
+    loss = head.run(slice(None), 0.1)
+    by_hand = -(head.y * log_softmax(head.x @ head.weight.T + head.bias)).sum() / 6
+    assert float(loss.asnumpy()) == pytest.approx(by_hand, rel=1e-4)
+    head.check(*gradients, 0.1)
+
+
+def test_clipping_against_numpy():
+    head = Head(clip=0.5)
+    w, b = head.gradients(slice(None))
+    norm = np.sqrt((w**2).sum() + (b**2).sum())
+    assert norm > 0.5
+    head.run(slice(None), 0.1)
+    head.check(w * 0.5 / norm, b * 0.5 / norm, 0.1)
+
+
+def test_accumulated_batches_are_one_large_batch():
+    head = Head(accumulate=2)
+    gradients = head.gradients(slice(None))
+    head.run(slice(0, 3), 0.1)
+    head.check(0, 0, 0.1)  # nothing has moved yet
+    head.run(slice(3, 6), 0.1)
+    head.check(*gradients, 0.1)
+
+
+def test_the_last_batch_of_an_epoch_makes_a_step_of_what_there_is():
+    head = Head(accumulate=4)
+    gradients = head.gradients(slice(None))
+    head.run(slice(0, 3), 0.1)
+    head.run(slice(3, 6), 0.1, last=True)
+    head.check(*gradients, 0.1)
+
+
+def test_gradients_are_reduced_before_they_are_clipped():
+    head = Head(reduce=lambda gradients: tuple(3 * gradient for gradient in gradients))
+    w, b = head.gradients(slice(None))
+    head.run(slice(None), 0.1)
+    head.check(3 * w, 3 * b, 0.1)
+
+
+def test_moving_average_against_numpy():
+    net = mstl.resnet18(num_classes=3)
+    average = Average(net, 0.5)
+    start = net.fc.bias.asnumpy().copy()
+    expected = start.copy()
+    for step, value in enumerate((1.0, 2.0, 4.0), start=1):
+        net.fc.bias.set_data(ms.Tensor(np.full(3, value, np.float32)))
+        average.update()
+        keep = min(0.5, (1 + step) / (10 + step))
+        expected = keep * expected + (1 - keep) * value
+    assert average.to_arrays()["fc.bias"] == pytest.approx(expected, abs=1e-6)
+    with average.applied():
+        assert net.fc.bias.asnumpy() == pytest.approx(expected, abs=1e-6)
+    assert net.fc.bias.asnumpy() == pytest.approx([4.0, 4.0, 4.0])
+    other = Average(net, 0.5)
+    other.restore(average.to_arrays(), average.steps)
+    assert other.steps == 3 and np.array_equal(other.to_arrays()["fc.bias"], average.to_arrays()["fc.bias"])
