@@ -1,6 +1,6 @@
 """A callback of your own: stop as soon as the validation accuracy is high enough.
 
-    python examples/own_callback.py [DATA] [ACCURACY]
+``python examples/own_callback.py [DATA] [ACCURACY]``
 """
 
 import sys
@@ -9,7 +9,7 @@ import mstl
 
 
 class GoodEnough:
-    """Ends a run at a validation accuracy; mstl calls ``on_epoch_end`` after its own callbacks have saved everything."""
+    """Ends a run at a validation accuracy; mstl calls it when its own callbacks have saved everything."""
 
     def __init__(self, accuracy):
         self.accuracy = accuracy

@@ -69,4 +69,5 @@ class Predictor:
                 f"{data} has the classes {', '.join(train_set.classes)}, but {self.path} was trained on "
                 f"{', '.join(self.classes)}"
             )
-        return evaluate(self.net, Loader(val_set, eval_transforms(self.preprocessing, self.metadata["config"]["augment"]), batch_size, workers=workers))
+        transforms = eval_transforms(self.preprocessing, kept["augment"])
+        return evaluate(self.net, Loader(val_set, transforms, batch_size, workers=workers))

@@ -29,7 +29,9 @@ def test_train_and_visualize(photos, tmp_path):
 
     done = call("mstl.train", "--data", photos, "--out", out, *TINY)
     assert done.returncode == 0, done.stderr
-    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["device", "data", "model"]
+    first_words = [line.split()[0].rstrip(":") for line in done.stderr.splitlines()]
+    stages = ["stage", "stem", "layer1", "layer2", "layer3", "layer4", "head"]
+    assert first_words == ["recipe", "device", "data", "model", *stages, "run"]
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["epoch", "best"]
     (out / "predictions.png").unlink()
     done = call("mstl.visualize", out / "best.ckpt")
@@ -108,7 +110,7 @@ def test_no_network_is_one_line(tmp_path, monkeypatch):
 def test_an_unexpected_error_is_one_line_too(photos, monkeypatch):
     from mstl.training import loop
 
-    def fail(_config):
+    def fail(_config, resume):
         raise ZeroDivisionError("two\nlines")
 
     monkeypatch.setattr(loop, "fit", fail)

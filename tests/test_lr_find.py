@@ -32,9 +32,11 @@ def test_command(photos, tmp_path, monkeypatch):
         "--image-size",
         "32",
         "--steps",
-        "25",
+        "40",
     ]
-    done = CliRunner().invoke(command.main, [*arguments, "--freeze", "none", "--picture", "out/curve.png"])
+    done = CliRunner().invoke(
+        command.main, [*arguments, "--freeze", "none", "--augment", "none", "-b", "12", "--picture", "out/curve.png"]
+    )
     assert done.exit_code == 0, done.output
     suggestion = float(done.stdout.split("--lr ")[1].split(")")[0])
     assert 1e-6 < suggestion < 1

@@ -1,6 +1,6 @@
 """What happens at the end of each epoch, one small object for each thing.
 
-A callback has ``on_epoch_end(state)``; ``state`` is the :class:`mstl.training.state.TrainState`. It may set
+A callback has ``on_epoch_end(state)``, and ``on_end(state)`` where it has something to finish; ``state`` is the :class:`mstl.training.state.TrainState`. It may set
 ``state.stop`` to a sentence that says why, which ends the run.
 """
 
@@ -94,7 +94,10 @@ class TensorBoard:
         row = state.history[-1]
         for key in ("lr", "train_loss", "val_loss", "val_accuracy", "val_macro_f1"):
             self.writer.add_scalar(key, row[key], row["epoch"])
-        self.writer.flush()
+
+    def on_end(self, state):
+        """Write what is still waiting."""
+        self.writer.close()
 
 
 def save_last(state):
