@@ -1,7 +1,7 @@
 """What happens at the end of each epoch, one small object for each thing.
 
-A callback has ``on_epoch_end(state)``, and ``on_end(state)`` where it has something to finish; ``state`` is the :class:`mstl.training.state.TrainState`. It may set
-``state.stop`` to a sentence that says why, which ends the run.
+A callback has ``on_epoch_end(state)``, and ``on_end(state)`` where it has something to finish; ``state`` is the
+:class:`mstl.training.state.TrainState`. It may set ``state.stop`` to a sentence that says why, which ends the run.
 """
 
 import csv

@@ -22,7 +22,7 @@ def fit(config=None, callbacks=(), resume=None, **options):
 
     Args:
         config: A :class:`mstl.TrainConfig`; made from ``options`` if not given.
-        callbacks: Objects with ``on_epoch_end(state)`` and, where they like, ``on_end(state)``, called after mstl's own.
+        callbacks: Objects with ``on_epoch_end(state)`` and, if they like, ``on_end(state)``, called after mstl's own.
         resume: The folder of a run to go on with, in its own settings; more epochs may be given.
         **options: Fields of TrainConfig, such as ``data="Canidae"``, ``epochs=3``.
 
