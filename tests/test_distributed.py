@@ -1,8 +1,11 @@
 """Several processes, by msrun."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,6 +51,36 @@ def test_an_error_in_the_processes_is_one_line(tmp_path):
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1 and "batch_size 5 is no multiple of the 2 processes" in done.stderr
     assert "Traceback" not in done.stdout
+
+
+def workers(folder):
+    """The process numbers of msrun's workers that write into a folder."""
+    for entry in Path("/proc").iterdir():
+        try:
+            command, environment = (entry / "cmdline").read_bytes(), (entry / "environ").read_bytes()
+        except OSError:  # not a process, or it has just ended
+            continue
+        if str(folder).encode() in command and b"MS_ROLE=MS_WORKER" in environment:
+            yield int(entry.name)
+
+
+@pytest.mark.slow
+@needs_two_cores
+def test_one_process_dying_ends_them_all(tmp_path):
+    data = write_folder(tmp_path / "photos", {"train": 6, "val": 3})
+    command = [sys.executable, "-m", "mstl.train", f"--data={data}", f"--out={tmp_path / 'run'}", *OPTIONS]
+    command += ["--epochs=5000", "--nproc=2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "run" / "history.csv").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    running = sorted(workers(tmp_path / "run"))
+    assert len(running) == 2
+    os.kill(running[-1], signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.count("\n") == 1 and "a process of the run was killed or broke down" in err
+    assert list(workers(tmp_path / "run")) == []
 
 
 def test_more_processes_than_cores(photos):

@@ -16,7 +16,7 @@ from mstl.data.split import stratified
 from mstl.errors import MstlError
 
 logger = logging.getLogger("mstl")
-SHOWN = 10  # files named one by one before the rest is only counted
+SHOWN = 20  # files named one by one before the rest is only counted
 SAID = {  # before a training, each in one line; `mstl data check` says more
     "leak": "validation photos are also trained on, so that the accuracy will look better than it is",
     "near_leak": "validation photos look like ones that are trained on",
