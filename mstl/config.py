@@ -102,7 +102,7 @@ class TrainConfig:
     ema: float = option(0.0, "Decay of a moving average of the weights, such as 0.99; 0 for none.")
     best: str | None = option(None, "What best.ckpt is best by.", choices=("accuracy", "loss"))
     patience: int | None = option(None, "Stop after this many epochs without a better one; 0 for never.")
-    workers: int | None = option(None, "Streams that read photos, 8 by default; another number augments differently.", "-j")
+    workers: int | None = option(None, "Streams that read photos (8); another number augments differently.", "-j")
     seed: int = option(1, "Of everything random.")
     device: str = option("auto", "What computes; auto takes the first that works.", choices=DEVICES)
     tensorboard: bool = option(False, "Write curves for TensorBoard into the run's folder (extra `tensorboard`).")

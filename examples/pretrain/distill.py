@@ -388,7 +388,7 @@ def main():
     """Read the command line and call the command."""
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    common = argparse.ArgumentParser(add_help=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--state", type=Path, required=True, help="folder for the state, the caches and the log")
     common.add_argument("--probes", type=Path, nargs="*", default=[], help="folders of labelled photos for the probes")
     common.add_argument("--threads", type=int, default=2)

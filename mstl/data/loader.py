@@ -101,11 +101,11 @@ class Loader:
                 if not theirs and os.path.lexists(dump):
                     os.unlink(dump)
                 raise MstlError(self.reason(error, parts[number::count])) from error
-            if not np.array_equal(labels.asnumpy(), self.images.labels[part]):
+            if not np.array_equal(labels, self.images.labels[part]):
                 raise MstlError(
                     self.reason("the pipeline gave other photos than those of the set", parts[number::count])
                 )
-            yield images, labels.astype(ms.int32)
+            yield ms.Tensor.from_numpy(images), ms.Tensor.from_numpy(labels.astype(np.int32))
 
     def reason(self, error, parts):
         """One line on why a stream ended early, with the name of a file that is gone or does not open, if one is."""
@@ -149,7 +149,7 @@ class Loader:
         dataset = dataset.map(last, input_columns="image", num_parallel_workers=1)
         dataset = dataset.batch(self.batch_size, drop_remainder=False, num_parallel_workers=1)
         with prefetch_size(PREFETCH):
-            return dataset.create_tuple_iterator(num_epochs=1)
+            return dataset.create_tuple_iterator(num_epochs=1, output_numpy=True, do_copy=False)
 
     def source(self, order):
         """Undecoded photos and labels in this order: by ImageFolderDataset where a folder holds just these files."""
