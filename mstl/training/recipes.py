@@ -38,35 +38,21 @@ LR = {
     ("whole", "adaptive"): 0.0001,
 }
 
+# MindSpore's tutorial on transfer learning: what its two parts have in common
+CANIDAE = {
+    "data": "Canidae",
+    "model": "resnet50",
+    "weights": "tutorial",
+    "epochs": 5,
+    "batch_size": 18,
+    "image_size": 224,
+    "augment": "tutorial",
+    "optimizer": "momentum",
+    "lr": 0.001,
+}
 RECIPES = {
-    # MindSpore's tutorial on transfer learning, its part on fixed features
-    "canidae-fixed": {
-        "data": "Canidae",
-        "model": "resnet50",
-        "weights": "tutorial",
-        "epochs": 5,
-        "batch_size": 18,
-        "image_size": 224,
-        "augment": "tutorial",
-        "freeze": "backbone",
-        "optimizer": "momentum",
-        "lr": 0.001,
-        "momentum": 0.5,
-    },
-    # the same tutorial's part on fine-tuning
-    "canidae-finetune": {
-        "data": "Canidae",
-        "model": "resnet50",
-        "weights": "tutorial",
-        "epochs": 5,
-        "batch_size": 18,
-        "image_size": 224,
-        "augment": "tutorial",
-        "freeze": "none",
-        "optimizer": "momentum",
-        "lr": 0.001,
-        "momentum": 0.9,
-    },
+    "canidae-fixed": {**CANIDAE, "freeze": "backbone", "momentum": 0.5},
+    "canidae-finetune": {**CANIDAE, "freeze": "none", "momentum": 0.9},
     # a PyTorch tutorial on 20 kinds of food
     "food": {
         "model": "resnet18",
