@@ -57,6 +57,8 @@ def lr_curve(rates, losses, suggestion):
     figure = new_figure(6, 3.8)
     axes = figure.subplots()
     axes.plot(rates, losses)
+    low, start = min(losses), losses[0]  # where the loss breaks away is above the picture
+    axes.set_ylim(low - 0.2 * (start - low) - 0.05, start + 0.5 * (start - low) + 0.05)
     axes.axvline(suggestion, color=WRONG, linestyle="--", label=f"suggested: {suggestion:.2g}")
     axes.set(xscale="log", xlabel="learning rate", ylabel="cross entropy, smoothed (nats)", title="Learning rate")
     axes.grid(alpha=0.3)
