@@ -18,10 +18,10 @@ ONEDNN_CAP = "ONEDNN_MAX_CPU_ISA"
 def prepare_environment():
     """Set what MindSpore reads from the environment once, when it is loaded. A value that the user has set is kept.
 
-    * ``GLOG_v=3`` leaves MindSpore's logger its errors alone.
+    * ``GLOG_v=4`` keeps MindSpore's logger quiet but for what is critical: mstl says in a line what its errors mean.
     * ``ONEDNN_MAX_CPU_ISA=AVX2`` where :func:`needs_onednn_cap` says so.
     """
-    os.environ.setdefault("GLOG_v", "3")
+    os.environ.setdefault("GLOG_v", "4")
     if ONEDNN_CAP not in os.environ and needs_onednn_cap():
         os.environ[ONEDNN_CAP] = "AVX2"
 
