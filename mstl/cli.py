@@ -67,12 +67,12 @@ def show_messages():
         logger.propagate = False
 
 
-def dataclass_options(config_class):
-    """A decorator that gives a command one option for each field of a dataclass."""
+def dataclass_options(config_class, without=()):
+    """A decorator that gives a command one option for each field of a dataclass but those named in ``without``."""
 
     def decorate(function):
         hints = typing.get_type_hints(config_class)
-        for field in reversed(dataclasses.fields(config_class)):
+        for field in reversed([field for field in dataclasses.fields(config_class) if field.name not in without]):
             choices, dashed = field.metadata["choices"], field.name.replace("_", "-")
             kind = plain_type(hints[field.name])
             function = click.option(

@@ -7,9 +7,15 @@ import click
 from mstl import cli
 from mstl.config import TrainConfig
 
+# what has no part in a search for the rate: it is short, tries all rates, and keeps nothing
+NO_PART = (
+    *("epochs", "lr", "schedule", "lr_step", "lr_gamma", "warmup", "unfreeze_at"),
+    *("ema", "best", "patience", "tensorboard", "out"),
+)
+
 
 @cli.command
-@cli.dataclass_options(TrainConfig)
+@cli.dataclass_options(TrainConfig, without=NO_PART)
 @click.option("--steps", type=click.IntRange(10), default=60, show_default=True, help="Batches, at the most.")
 @click.option(
     "--picture",
@@ -21,7 +27,7 @@ from mstl.config import TrainConfig
 def main(steps, picture, **options):
     """Find a learning rate: train a few steps with a growing one, draw the loss, and suggest where it falls most.
 
-    Takes the options of `mstl train`, so that the rate is found for the very run that you have in mind.
+    Takes the options of `mstl train` that bear on it, so that the rate is found for the run that you have in mind.
     """
     config = TrainConfig(**options)
     from mstl.files import make_folder
