@@ -1,1 +1,1 @@
-"""Measurements; each module runs by ``python -m benchmarks.<name>``."""
+"""Measurements, run from a checkout: ``python -m benchmarks --help``; README.md says how each number is made."""

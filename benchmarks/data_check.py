@@ -1,11 +1,8 @@
-"""How long `mstl data check` takes on many photos, the first and the second time.
-
-    python benchmarks/data_check.py [--files 10000]
+"""Checking data: how long `mstl data check` takes on many photos, the first and the second time.
 
 The photos are JPEGs of 500 x 375 pixels, made in a temporary folder (about 600 MB for 10,000).
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -29,11 +26,14 @@ def write(path, number):
     Image.blend(coarse, fine, 0.25).save(path, quality=90)
 
 
-def main():
-    """Make the photos, check them twice in processes of their own, print the times."""
-    parser = argparse.ArgumentParser()
+def add_arguments(parser):
+    """Add the case's options."""
     parser.add_argument("--files", type=int, default=10_000)
-    files = parser.parse_args().files
+
+
+def run(options):
+    """Make the photos, check them twice in processes of their own, print the times."""
+    files = options.files
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         paths = [
@@ -51,7 +51,3 @@ def main():
             start = time.perf_counter()
             done = subprocess.run(command, env={**os.environ, "MSTL_HOME": str(folder / "home")}, capture_output=True)
             print(f"{which} time: {time.perf_counter() - start:.1f} s, exit code {done.returncode}")
-
-
-if __name__ == "__main__":
-    main()

@@ -10,10 +10,12 @@ import mstl
 COMMANDS = {
     "train": "train",
     "visualize": "visualize",
+    "report": "report_command",
     "lr-find": "lr_find",
     "data": "data_tools",
     "weights": "weights",
     "convert": "convert",
+    "cache": "cache",
     "doctor": "doctor",
 }
 

@@ -13,6 +13,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 FREEZE = ("backbone", "none", "stem", "layer1", "layer2", "layer3", "layer4", "BN")
 OPTIMIZERS = ("momentum", "sgd", "adam", "adamw", "lamb")
 SCHEDULES = ("constant", "step", "cosine", "one-cycle", "polynomial")
+MODES = ("auto", "graph", "pynative")
 AUGMENTS = ("tutorial", "food", "light", "strong", "none")
 RECIPES = ("auto", "canidae-fixed", "canidae-finetune", "food", "linear", "finetune")
 
@@ -87,6 +88,8 @@ class TrainConfig:
         None, "What is not trained: all but the head, nothing, up to a layer, or BatchNorms.", choices=FREEZE
     )
     unfreeze_at: int | None = option(None, "Epoch from which on everything is trained; 0 for never.")
+    cache: bool = option(True, "Compute what is frozen once for each photo and keep it, also for later runs.")
+    views: int | None = option(None, "Views of each photo that are computed so: its centre, then varied ones.")
     optimizer: str | None = option(None, "What moves the weights.", choices=OPTIMIZERS)
     lr: float | None = option(None, "Learning rate.")
     momentum: float | None = option(None, "Share of the last step that momentum and sgd keep, from 0 up to 1.")
@@ -98,6 +101,7 @@ class TrainConfig:
     layer_decay: float | None = option(None, "Each stage's rate over that of the stage after it.")
     clip: float = option(0.0, "Largest norm of the gradient; 0 for no limit.")
     accumulate: int = option(1, "Batches whose gradients make one step.")
+    mode: str = option("auto", "MindSpore's way of running training steps.", choices=MODES)
     amp: str = option("O0", "Mixed precision, on Ascend and GPU.", choices=("O0", "O2", "O3", "auto"))
     ema: float = option(0.0, "Decay of a moving average of the weights, such as 0.99; 0 for none.")
     best: str | None = option(None, "What best.ckpt is best by.", choices=("accuracy", "loss"))
@@ -109,7 +113,7 @@ class TrainConfig:
     out: str | None = option(None, "Folder for the run; checkpoints/<data>-<model> by default.")
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "accumulate", "lr_step"):
+        for name in ("epochs", "batch_size", "accumulate", "lr_step", "views"):
             self._check(name, lambda value: value >= 1, "1 or more")
         for name in ("lr", "lr_gamma"):
             self._check(name, lambda value: value > 0, "above 0")

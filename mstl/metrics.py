@@ -1,15 +1,11 @@
 """How good the answers are, in NumPy: sums over the whole set, never means of batch means."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-
-def softmax(logits):
-    """(N, classes) logits to probabilities; safe for large values."""
-    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponents / exponents.sum(axis=1, keepdims=True)
+from mstl.calibration import reliability, softmax
 
 
 def wilson(correct, total, z=1.959964):
@@ -38,12 +34,21 @@ class Evaluation:
         labels: (N,) int32.
         classes: Names.
         paths: (N,) files.
+        features: (N, F) float32, what the net's head was given; None where nobody asked for them.
+        temperature: What the logits are divided by before they become probabilities. Predictions and ``loss`` do not
+            depend on it.
     """
 
     logits: np.ndarray
     labels: np.ndarray
     classes: tuple
     paths: tuple
+    features: np.ndarray | None = None
+    temperature: float = 1.0
+
+    def calibrated(self, temperature):
+        """The same, with probabilities at another temperature (see :func:`mstl.calibration.fit_temperature`)."""
+        return replace(self, temperature=temperature)
 
     @property
     def total(self):
@@ -53,7 +58,12 @@ class Evaluation:
     @property
     def probabilities(self):
         """(N, classes), each row adding up to 1."""
-        return softmax(self.logits)
+        return softmax(self.logits / self.temperature)
+
+    @property
+    def confidences(self):
+        """(N,) the probability of the most probable class of each photo."""
+        return self.probabilities.max(axis=1)
 
     @property
     def predictions(self):
@@ -87,9 +97,14 @@ class Evaluation:
         return np.bincount(self.labels * n + self.predictions, minlength=n * n).reshape(n, n)
 
     @property
+    def support(self):
+        """(classes,) photos of each class."""
+        return np.bincount(self.labels, minlength=len(self.classes))
+
+    @property
     def recall(self):
         """(classes,) share of each class's photos that were recognised; NaN for a class without photos."""
-        support = self.confusion.sum(axis=1)
+        support = self.support
         return np.divide(np.diag(self.confusion), support, out=np.full(len(support), np.nan), where=support > 0)
 
     @property
@@ -101,19 +116,113 @@ class Evaluation:
     @property
     def f1(self):
         """(classes,) harmonic mean of precision and recall; 0 where both are, NaN for a class without photos."""
-        confusion = self.confusion
-        support, called = confusion.sum(axis=1), confusion.sum(axis=0)
-        f1 = np.divide(2 * np.diag(confusion), support + called, out=np.zeros(len(support)), where=support + called > 0)
+        support, both = self.support, self.support + self.confusion.sum(axis=0)
+        f1 = np.divide(2 * np.diag(self.confusion), both, out=np.zeros(len(support)), where=both > 0)
         return np.where(support > 0, f1, np.nan)
+
+    def macro(self, values):
+        """Mean of a figure of each class over the classes that have photos."""
+        return float(values[self.support > 0].mean())
+
+    def weighted(self, values):
+        """Mean of a figure of each class, where a class counts as often as it has photos."""
+        support = self.support
+        return float(np.average(values[support > 0], weights=support[support > 0]))
+
+    @property
+    def balanced_accuracy(self):
+        """Mean recall of the classes that have photos: each class counts the same, however many photos it has."""
+        return self.macro(self.recall)
+
+    @property
+    def macro_precision(self):
+        """Mean precision of the classes that have photos."""
+        return self.macro(self.precision)
+
+    @property
+    def macro_recall(self):
+        """Another name of the balanced accuracy."""
+        return self.balanced_accuracy
 
     @property
     def macro_f1(self):
         """Mean of the F1 of the classes that have photos."""
-        return float(np.nanmean(self.f1))
+        return self.macro(self.f1)
+
+    @property
+    def weighted_precision(self):
+        """Mean precision, weighted by photos."""
+        return self.weighted(self.precision)
+
+    @property
+    def weighted_recall(self):
+        """Mean recall, weighted by photos: the accuracy."""
+        return self.weighted(self.recall)
+
+    @property
+    def weighted_f1(self):
+        """Mean F1, weighted by photos."""
+        return self.weighted(self.f1)
 
     @property
     def loss(self):
-        """Mean cross entropy, in nats."""
-        shifted = self.logits - self.logits.max(axis=1, keepdims=True)
-        log_sums = np.log(np.exp(shifted.astype(np.float64)).sum(axis=1))
-        return float(np.mean(log_sums - shifted[np.arange(self.total), self.labels]))
+        """Mean cross entropy of the logits as they are, in nats."""
+        return float(np.mean(cross_entropies(self.logits, self.labels)))
+
+    @property
+    def nll(self):
+        """Mean cross entropy at the temperature, in nats: that of ``probabilities``."""
+        return float(np.mean(cross_entropies(self.logits / self.temperature, self.labels)))
+
+    def reliability(self, bins=15):
+        """Confidence against accuracy, a :class:`mstl.calibration.Reliability`."""
+        return reliability(self.confidences, self.predictions == self.labels, bins)
+
+    def ece(self, bins=15):
+        """Expected calibration error, from 0 to 1."""
+        return self.reliability(bins).ece
+
+    def worst(self, n):
+        """Indices of the ``n`` photos with the largest loss, the largest first."""
+        return np.argsort(-cross_entropies(self.logits, self.labels), kind="stable")[:n]
+
+    def confident_wrong(self, n):
+        """Indices of at most ``n`` photos that were mistaken for another class, the most confident first."""
+        wrong = np.flatnonzero(self.predictions != self.labels)
+        return wrong[np.argsort(-self.confidences[wrong], kind="stable")][:n]
+
+    def to_dict(self):
+        """All figures as plain JSON values; None where there is none, as for the recall of a class without photos."""
+        each = zip(self.classes, self.support, self.precision, self.recall, self.f1, strict=True)
+        kinds = ("precision", "recall", "f1")
+        return {
+            "total": self.total,
+            "correct": self.correct,
+            "accuracy": self.accuracy,
+            "interval": list(self.interval),
+            **({"top5": self.top(5)} if len(self.classes) > 5 else {}),
+            "balanced_accuracy": self.balanced_accuracy,
+            "macro": {kind: getattr(self, f"macro_{kind}") for kind in kinds},
+            "weighted": {kind: getattr(self, f"weighted_{kind}") for kind in kinds},
+            "loss": number(self.loss),
+            "nll": number(self.nll),
+            "temperature": self.temperature,
+            "ece": {"uncalibrated": number(self.calibrated(1.0).ece()), "calibrated": number(self.ece())},
+            "classes": [
+                {"name": name, "support": int(support), **dict(zip(kinds, map(number, figures), strict=True))}
+                for name, support, *figures in each
+            ],
+            "confusion": self.confusion.tolist(),
+        }
+
+
+def cross_entropies(logits, labels):
+    """(N,) cross entropy of each photo, in nats."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_sums = np.log(np.exp(shifted.astype(np.float64)).sum(axis=1))
+    return log_sums - shifted[np.arange(len(labels)), labels]
+
+
+def number(value):
+    """A plain float, or None where it is not finite: JSON has no NaN."""
+    return float(value) if math.isfinite(value) else None

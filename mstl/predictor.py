@@ -8,6 +8,7 @@ from mstl.data.loader import Loader
 from mstl.data.transforms import eval_transforms
 from mstl.errors import MstlError
 from mstl.models.builders import build_model
+from mstl.models.folding import FoldedNet
 from mstl.models.loading import read_weights
 from mstl.runtime import use_device
 from mstl.training.evaluate import evaluate
@@ -43,6 +44,7 @@ class Predictor:
         self.preprocessing = Preprocessing.from_dict(self.metadata["preprocessing"])
         self.net = build_model(self.metadata["model"], len(self.classes), checkpoint)
         self.net.set_train(False)
+        self.answers = FoldedNet(self.net).answers()
 
     def evaluate(self, data=None, batch_size=32, workers=None):
         """Predict the validation photos of a data set.
@@ -70,4 +72,4 @@ class Predictor:
                 f"{', '.join(self.classes)}"
             )
         transforms = eval_transforms(self.preprocessing, kept["augment"])
-        return evaluate(self.net, Loader(val_set, transforms, batch_size, workers=workers))
+        return evaluate(self.answers, Loader(val_set, transforms, batch_size, workers=workers))

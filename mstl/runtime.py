@@ -3,6 +3,7 @@
 Nothing here imports MindSpore until a device is asked for, so that a command that prints help stays quick.
 """
 
+import contextlib
 import importlib.metadata
 import os
 import random
@@ -124,6 +125,19 @@ def cores():
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def available_memory():
+    """Bytes of memory that can be taken without driving others out; 2 GB where the system does not say."""
+    free = [2 * 10**9]
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        free = [1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1])]
+    with contextlib.suppress(OSError, ValueError):  # a container's own limit; "max" where it has none
+        group = Path("/sys/fs/cgroup")
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        free.append(max(0, limit - used))
+    return min(free)
 
 
 def clamp_workers(workers=None):

@@ -31,7 +31,7 @@ def test_train_and_visualize(photos, tmp_path):
     assert done.returncode == 0, done.stderr
     first_words = [line.split()[0].rstrip(":") for line in done.stderr.splitlines()]
     stages = ["stage", "stem", "layer1", "layer2", "layer3", "layer4", "head"]
-    assert first_words == ["recipe", "device", "data", "model", *stages, "run"]
+    assert first_words == ["recipe", "device", "data", "model", *stages, "run", "features"]
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["epoch", "best"]
     (out / "predictions.png").unlink()
     done = call("mstl.visualize", out / "best.ckpt")

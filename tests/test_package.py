@@ -15,7 +15,7 @@ from mstl.__main__ import COMMANDS, main
 ROOT = Path(mstl.__file__).parent
 LAYERS = [  # a module may import from its own layer and from those above it in this list
     {"errors", "runtime", "config", "files", "fetch", "compat"},
-    {"models", "data", "checkpoint", "metrics"},
+    {"models", "data", "checkpoint", "metrics", "calibration", "trust", "suspects"},
     {"training", "report", "predictor"},
     {"cli", *COMMANDS.values()},
     {"__main__"},

@@ -49,7 +49,7 @@ def test_food_halves_its_rate_every_five_epochs():
     from mstl.training.phase import Phase
 
     config, _ = resolve(TrainConfig(recipe="food", data="x"), 800, 20)
-    phase = Phase(config, mstl.resnet18(num_classes=20), 1, None, World())
+    phase = Phase(config, mstl.resnet18(num_classes=20), 1, None, World(), 10)
     rates = [phase.rate(epoch) for epoch in range(12)]
     assert rates == pytest.approx([0.001] * 5 + [0.0005] * 5 + [0.00025] * 2)
 

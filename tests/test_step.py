@@ -5,9 +5,13 @@ import numpy as np
 import pytest
 
 import mstl
+from mstl.config import TrainConfig
+from mstl.training.distributed import World
 from mstl.training.ema import Average
 from mstl.training.freeze import Freeze
 from mstl.training.optim import Stepper, make_groups
+from mstl.training.phase import Phase
+from mstl.training.recipes import resolve
 from mstl.training.step import make_train_step, soft_cross_entropy
 
 
@@ -24,6 +28,50 @@ def test_soft_cross_entropy_against_numpy(weights):
     by_hand = -(targets * (weights or [1, 1, 1]) * log_softmax(logits)).sum() / 5
     loss = soft_cross_entropy(weights)(ms.Tensor(logits), ms.Tensor(targets))
     assert float(loss.asnumpy()) == pytest.approx(by_hand, rel=1e-5)
+
+
+@pytest.mark.parametrize(("model", "freeze"), [("resnet18", "none"), ("efficientnet_lite0", "layer3")])
+def test_graph_mode_is_pynative_mode(model, freeze):
+    """Parameters and BatchNorm statistics after three steps, of which one has another batch size, are the same."""
+    rng = np.random.default_rng(0)
+    batches = [rng.normal(size=(size, 3, 32, 32)).astype(np.float32) for size in (4, 3, 4)]
+    targets = np.eye(3, dtype=np.float32)[[0, 1, 2, 1]]
+    after, losses = [], []
+    for graph_batch in (0, 4):
+        ms.set_seed(3)
+        net = mstl.build_model(model, 3)
+        policy = Freeze(net, freeze)
+        stepper = Stepper("momentum", make_groups(net))
+        step = make_train_step(policy.forward, soft_cross_entropy(), stepper, graph_batch=graph_batch)
+        losses.append([])
+        for images in batches:
+            policy.set_train()
+            for cell in policy.frozen:
+                images = cell(ms.Tensor(images)).asnumpy()
+            y = ms.Tensor(targets[: len(images)])
+            losses[-1].append(float(step(ms.Tensor(images), y, 0.01).asnumpy()))
+            net.set_train(False)  # as a validation between two epochs does
+        after.append({parameter.name: parameter.asnumpy() for parameter in net.get_parameters()})
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    for name, value in after[0].items():
+        assert after[1][name] == pytest.approx(value, abs=2e-4), name
+
+
+@pytest.mark.parametrize(
+    ("settings", "batches", "graph"),
+    [
+        ({"freeze": "none"}, 6, True),
+        ({"freeze": "none"}, 5, False),  # ten steps do not pay for the compilation
+        ({"freeze": "layer3"}, 6, True),
+        ({"freeze": "backbone"}, 100, False),  # nor does a head alone
+        ({"freeze": "none", "mode": "pynative"}, 6, False),
+        ({"freeze": "backbone", "mode": "graph"}, 1, True),
+    ],
+)
+def test_mode_is_chosen(settings, batches, graph):
+    config, _ = resolve(TrainConfig(data="x", epochs=2, model="resnet18", **settings), 100, 2)
+    phase = Phase(config, mstl.resnet18(num_classes=2), 1, None, World(), batches)
+    assert phase.in_graph_mode(batches) is graph
 
 
 class Head:

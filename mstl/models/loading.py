@@ -1,7 +1,7 @@
 """Any weights file into a net, strictly: nothing is ever left at random values in silence."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mstl.checkpoint import read_checkpoint
@@ -26,6 +26,7 @@ class Weights:
         padding: Padding of the convolutions that the weights were trained with.
         pool_padding: Padding of the max-pool, likewise.
         metadata: The record of an mstl checkpoint; None for other files.
+        extras: What an mstl checkpoint holds beside the net's own parameters, a dict from name to array.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class Weights:
     padding: str
     pool_padding: str
     metadata: dict | None
+    extras: dict = field(default_factory=dict)
 
     @property
     def num_classes(self):
@@ -77,7 +79,8 @@ def read_weights(path):
         parameters = read_torch_file(path)
     else:
         parameters, metadata = read_checkpoint(path)
-    # mstl's last.ckpt also holds the state of a training run, under names with a slash, which no layout has
+    # mstl's checkpoints also hold a run's state and what rejection needs, under names with a slash, which no layout has
+    extras = {name: value for name, value in parameters.items() if "/" in name}
     parameters = {name: value for name, value in parameters.items() if "/" not in name}
     layout = naming.find_layout(parameters)
     if layout is None:
@@ -92,7 +95,7 @@ def read_weights(path):
             raise MstlError(
                 f"{path} has a record that mstl cannot read ({error}); convert or train it again"
             ) from error
-    return Weights(path, naming.MAPS[layout](parameters), layout, padding, pool_padding, metadata)
+    return Weights(path, naming.MAPS[layout](parameters), layout, padding, pool_padding, metadata, extras)
 
 
 def load_weights(net, weights):

@@ -5,30 +5,40 @@ import numpy as np
 from mstl.metrics import Evaluation
 from mstl.training.distributed import World
 
+KEEP_FEATURES = 20_000  # photos: the features of more would take too much memory
 
-def evaluate(net, loader, world=None):
-    """Run a net over every photo of a set.
+
+def evaluate(answer, loader, world=None):
+    """Ask a net about every photo of a set.
 
     Args:
-        net: From (N, 3, H, W) images to (N, classes) logits; it is put into evaluation mode.
-        loader: A :class:`mstl.data.loader.Loader` that does not shuffle, with this process's share of the set.
+        answer: From a batch to (n, classes) logits and (n, num_features) features, as arrays; such as
+            :meth:`mstl.models.folding.FoldedNet.answers` gives.
+        loader: A :class:`mstl.data.loader.Loader` that does not shuffle, with this process's share of the set, or
+            another source of such batches.
         world: The processes that share the set; one alone if not given.
 
     Returns:
-        An :class:`mstl.metrics.Evaluation` of the whole set in its order, the same in every process.
+        An :class:`mstl.metrics.Evaluation` of the whole set in its order, the same in every process. It holds the
+        features of up to 20,000 photos, of more none.
     """
     world = world or World()
-    net.set_train(False)
     images = loader.images
     logits = np.zeros((len(images), len(images.classes)), np.float32)
+    features = None
     seen = np.zeros(len(images), np.float32)
     place = world.rank
     for batch, labels in loader.batches():
         rows = np.arange(place, place + len(labels) * world.size, world.size)
-        logits[rows] = net(batch).asnumpy()
+        logits[rows], given = answer(batch)
+        if len(images) <= KEEP_FEATURES:
+            if features is None:
+                features = np.zeros((len(images), given.shape[1]), np.float32)
+            features[rows] = given
         seen[rows] += labels.asnumpy() == images.labels[rows]
         place = rows[-1] + world.size
     logits, seen = world.sum(logits), world.sum(seen)
+    features = None if features is None else world.sum(features)
     if not (seen == 1).all():
         raise AssertionError("the pipeline did not give each photo once, in the set's order")
-    return Evaluation(logits, images.labels, images.classes, images.paths)
+    return Evaluation(logits, images.labels, images.classes, images.paths, features=features)

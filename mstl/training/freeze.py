@@ -4,7 +4,6 @@ A frozen part runs in evaluation mode: in training mode it would move its BatchN
 ``requires_grad=False``, and its features would drift away under what is being fitted to them.
 """
 
-import mindspore as ms
 from mindspore import nn
 
 STATISTICS = (".moving_mean", ".moving_variance")
@@ -17,6 +16,11 @@ class Freeze:
         net: A net that keeps mstl's model contract.
         upto: ``"none"``; a stage (``"stem"``, ``"layer1"`` ... ``"layer4"``), frozen with all before it;
             ``"backbone"``, all but the head; ``"BN"``, the BatchNorms alone.
+
+    Attributes:
+        stages: How many of the net's stages are frozen as a whole.
+        frozen: Their cells.
+        forward: The rest of the net, head included, as a Cell.
     """
 
     def __init__(self, net, upto):
@@ -27,7 +31,8 @@ class Freeze:
         if count is None:
             count = names.index(upto) + 1
         self.frozen = [cell for name in names[:count] for cell in stages[name]]
-        self.trained = [cell for name in names[count:] for cell in stages[name]]
+        self.forward = TrainedPart(net, [cell for name in names[count:] for cell in stages[name]])
+        self.stages = count
         still = {id(parameter) for cell in self.frozen for parameter in cell.get_parameters()}
         if upto == "BN":
             still = {id(parameter) for cell in self.norms() for parameter in cell.get_parameters()}
@@ -45,14 +50,20 @@ class Freeze:
         for cell in self.norms() if self.upto == "BN" else self.frozen:
             cell.set_train(False)
 
-    def inputs(self, images):
-        """What the trained part gets: the frozen part's output, computed without a gradient."""
-        for cell in self.frozen:
-            images = cell(images)
-        return ms.ops.stop_gradient(images) if self.frozen else images
 
-    def forward(self, x):
-        """The trained part: what :meth:`inputs` gave to (N, classes) logits."""
-        for cell in self.trained:
+class TrainedPart(nn.Cell):
+    """The trained end of a net: what comes out of the frozen part to (N, classes) logits.
+
+    It owns nothing: the parameters stay the net's, under the net's names.
+    """
+
+    def __init__(self, net, cells):
+        super().__init__(auto_prefix=False)
+        self.net = net
+        self.parts = nn.CellList(cells, auto_prefix=False)
+
+    def construct(self, x):
+        """(N, C, h, w) -> (N, classes)."""
+        for cell in self.parts:
             x = cell(x)
         return self.net.forward_head(x)

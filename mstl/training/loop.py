@@ -11,7 +11,6 @@ from mstl.checkpoint import save_checkpoint
 from mstl.config import TrainConfig
 from mstl.report import plots
 from mstl.training.callbacks import Checkpoints, EarlyStop, HistoryFiles, PrintEpoch, TensorBoard, arrays
-from mstl.training.evaluate import evaluate
 from mstl.training.setup import open_folder, prepare
 
 logger = logging.getLogger("mstl")
@@ -40,13 +39,15 @@ def fit(config=None, callbacks=(), resume=None, **options):
     callbacks = [*own_callbacks(state), *callbacks] if world.first else []
 
     with ends_cleanly(state, world):
+        session.compute_features()
         for epoch in range(len(state.history) + 1, state.config.epochs + 1):
             started = time.perf_counter()
             if epoch == state.config.unfreeze_at:
                 session.begin_phase(epoch)
+                session.compute_features()
             train_loss, rate = train_epoch(session, epoch)
             with state.averaged():
-                state.evaluation = evaluate(state.net, session.val_loader, world)
+                state.evaluation = session.validate()
             state.history.append(row_of(epoch, rate, train_loss, state.evaluation, time.perf_counter() - started))
             if state.best is state.history[-1]:
                 state.best_evaluation = state.evaluation
@@ -75,12 +76,11 @@ def train_epoch(session, epoch):
     state, phase, count = session.state, session.state.phase, len(session.train_loader)
     phase.policy.set_train()
     losses, sizes = [], []
-    batches = session.train_loader.batches(epoch)
-    for index, (images, labels) in enumerate(progress(batches, count, f"epoch {epoch}", session.world)):
-        images, targets = session.mixer(images, labels, epoch, index)
+    batches = progress(session.batches(epoch), count, f"epoch {epoch}", session.world)
+    for index, (inputs, targets, size) in enumerate(batches):
         rate = phase.rate(epoch - 1 + index / count)
-        losses.append(phase.train_step(phase.policy.inputs(images), targets, rate, last=index + 1 == count))
-        sizes.append(len(labels))
+        losses.append(phase.train_step(inputs, targets, rate, last=index + 1 == count))
+        sizes.append(size)
         if state.average is not None:
             state.average.update()
     # read back once: to ask for each loss would make the device wait for the processor at each step

@@ -26,12 +26,12 @@ def lr_find(config, steps=60):
     phase, world = session.state.phase, session.world
     phase.policy.set_train()
     rates, losses, average = [], [], 0.0
-    for index, (images, labels) in enumerate(endless(session.train_loader)):
+    session.compute_features()
+    for index, (inputs, targets, _) in enumerate(endless(session)):
         if index == steps:
             break
-        images, targets = session.mixer(images, labels, 1, index)
         rate = LOW * (HIGH / LOW) ** (index / max(1, steps - 1))
-        loss = float(phase.train_step(phase.policy.inputs(images), targets, rate).asnumpy())
+        loss = float(phase.train_step(inputs, targets, rate).asnumpy())
         loss = float(world.sum([loss])[0]) / world.size
         average = SMOOTH * average + (1 - SMOOTH) * loss
         rates.append(rate)
@@ -41,11 +41,11 @@ def lr_find(config, steps=60):
     return np.array(rates), np.array(losses), steepest(rates, losses)
 
 
-def endless(loader):
+def endless(session):
     """Batches of one epoch after another."""
     epoch = 1
     while True:
-        yield from loader.batches(epoch)
+        yield from session.batches(epoch)
         epoch += 1
 
 

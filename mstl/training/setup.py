@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import mindspore as ms
@@ -18,38 +17,14 @@ from mstl.files import make_folder, write_json
 from mstl.models.builders import build_model
 from mstl.runtime import MIXED_PRECISION_DEVICES, set_seed, use_device
 from mstl.training import recipes, runs
-from mstl.training.distributed import World, join
+from mstl.training.distributed import join
 from mstl.training.ema import Average
 from mstl.training.freeze import STATISTICS
 from mstl.training.optim import stage_parameters
-from mstl.training.phase import Phase
+from mstl.training.session import Session
 from mstl.training.state import TrainState
 
 logger = logging.getLogger("mstl")
-
-
-@dataclass
-class Session:
-    """A run that is ready to start.
-
-    Attributes:
-        state: Where it stands.
-        train_loader, val_loader: Batches of this process's share.
-        mixer: From images and labels to images and target distributions.
-        class_weights: (classes,) factors in the loss; None for equal ones.
-        world: The processes of the run.
-    """
-
-    state: TrainState
-    train_loader: Loader
-    val_loader: Loader
-    mixer: Mixer
-    class_weights: object
-    world: World
-
-    def begin_phase(self, epoch):
-        """Freeze what is frozen from this epoch on, with a new optimizer for the rest."""
-        self.state.phase = Phase(self.state.config, self.state.net, epoch, self.class_weights, self.world)
 
 
 def prepare(config, resume=None):
@@ -60,7 +35,7 @@ def prepare(config, resume=None):
         resume: The folder of a run to go on with; None starts a new one.
 
     Returns:
-        A :class:`Session`.
+        A :class:`mstl.training.session.Session`.
 
     Raises:
         MstlError: Settings, data, weights or folder are not right.

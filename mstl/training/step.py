@@ -33,17 +33,21 @@ def clipped(gradients, limit):
     return tuple(gradient * scale for gradient in gradients)
 
 
-def make_train_step(trained_part, loss_function, stepper, clip=0.0, accumulate=1, reduce=None, loss_scaler=None):
+def make_train_step(
+    trained_part, loss_function, stepper, clip=0.0, accumulate=1, reduce=None, loss_scaler=None, graph_batch=0
+):
     """A function that takes in one batch and, when enough have come together, moves the parameters.
 
     Args:
-        trained_part: From what a :class:`mstl.training.freeze.Freeze`'s ``inputs`` gives to (N, classes) logits.
+        trained_part: A Cell from what comes out of the frozen part to (N, classes) logits.
         loss_function: From logits and targets to a scalar.
         stepper: A :class:`mstl.training.optim.Stepper`.
         clip: Largest global norm of the gradients; 0 for no limit.
         accumulate: Batches whose mean gradient makes one step.
         reduce: Averages gradients over devices; None for one device.
         loss_scaler: A MindSpore LossScaler for float16; None for float32.
+        graph_batch: Batches of this size run in graph mode, others in PyNative, as the graph is compiled for one shape
+            (and BatchNorm would not bear a batch that is filled up); 0 for PyNative always.
 
     Returns:
         A function of inputs, targets, rate and whether this is the epoch's last batch (which makes a step of what has
@@ -55,10 +59,16 @@ def make_train_step(trained_part, loss_function, stepper, clip=0.0, accumulate=1
         return (loss if loss_scaler is None else loss_scaler.scale(loss)), loss
 
     gradients_of = ms.value_and_grad(forward, None, stepper.parameters, has_aux=True)
+
+    def in_graph_mode(inputs, targets):
+        return gradients_of(inputs, targets)
+
+    compiled = ms.jit(in_graph_mode) if graph_batch else None
     waiting = []
 
     def train_step(inputs, targets, rate, last=False):
-        (_, loss), gradients = gradients_of(inputs, targets)
+        run = compiled if compiled is not None and len(targets) == graph_batch else gradients_of
+        (_, loss), gradients = run(inputs, targets)
         waiting.append(gradients)
         if len(waiting) < accumulate and not last:
             return loss

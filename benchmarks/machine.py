@@ -1,0 +1,71 @@
+"""The machine's own limits, in a process of its own: ``python -m benchmarks.machine FOLDER`` prints them as JSON.
+
+No program can multiply matrices faster than the first, nor train on JPEGs faster than the second without a cache.
+"""
+
+import json
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.photos import listed
+
+SIDE = 3072  # of the matrices: large enough to be limited by arithmetic, 0.3 s at 190 GFLOP/s
+PHOTOS = 200
+
+
+def cores():
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def matrix_peak(passes=6):
+    """GFLOP/s of NumPy's float32 matrix product on all cores, the best of some passes."""
+    rng = np.random.default_rng(1)
+    left, right = (rng.random((SIDE, SIDE), np.float32) for _ in range(2))
+    out = np.empty_like(left)
+    times = []
+    for _ in range(passes):
+        started = time.perf_counter()
+        np.matmul(left, right, out=out)
+        times.append(time.perf_counter() - started)
+    return 2 * SIDE**3 / min(times) / 1e9
+
+
+def decode(path):
+    """Read and decode one photo at full size."""
+    with Image.open(path) as image:
+        image.convert("RGB").load()
+
+
+def decoding_peak(paths, passes=3):
+    """Photos a second that Pillow decodes with a thread a core, the best of some passes."""
+    times = []
+    with ThreadPoolExecutor(cores()) as pool:
+        for _ in range(passes):
+            started = time.perf_counter()
+            list(pool.map(decode, paths))
+            times.append(time.perf_counter() - started)
+    return len(paths) / min(times)
+
+
+def processor():
+    """The processor's name, as Linux gives it; "" elsewhere."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def main():
+    """Measure both and print them."""
+    paths = [path for path, _ in listed(Path(sys.argv[1]) / "train")[0][:PHOTOS]]
+    print(json.dumps({"gflops": matrix_peak(), "photos_per_second": decoding_peak(paths)}))
+
+
+if __name__ == "__main__":
+    main()

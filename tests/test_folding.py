@@ -1,0 +1,81 @@
+"""The folded copy answers what the net answers."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import nn
+
+import mstl
+from mstl.models.folding import FoldedNet
+
+
+def scatter(net, seed=0):
+    """Give every parameter values of its own, as training would: BatchNorms that are far from the identity."""
+    rng = np.random.default_rng(seed)
+    for parameter in net.get_parameters():
+        if parameter.name.endswith("moving_variance") or parameter.name.endswith("gamma"):
+            value = rng.uniform(0.5, 1.5, parameter.shape)
+        elif len(parameter.shape) == 1:
+            value = rng.normal(0, 0.1, parameter.shape)
+        else:
+            value = rng.normal(0, np.prod(parameter.shape[1:]) ** -0.5, parameter.shape)
+        parameter.set_data(ms.Tensor(value.astype(np.float32)))
+    net.set_train(False)
+    return net
+
+
+def difference(ours, theirs):
+    """Largest difference over the spread of the answers."""
+    return np.abs(ours - theirs).max() / theirs.std()
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(5).normal(size=(5, 3, 64, 64)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("resnet18", {}),
+        ("resnet18", {"padding": "same"}),
+        ("resnet50", {"pool_padding": "same"}),
+        ("resnext50_32x4d", {}),
+        ("efficientnet_lite0", {}),
+    ],
+)
+def test_folded_answers_are_the_nets_own(model, options, images):
+    net = scatter(mstl.build_model(model, 7, **options))
+    logits = net(ms.Tensor(images)).asnumpy()
+    features = net.forward_features(ms.Tensor(images)).asnumpy().mean((2, 3))
+    folded = FoldedNet(net)
+    assert not any(isinstance(cell, nn.BatchNorm2d) for _, cell in folded.copy.cells_and_names())
+    ours = folded.answers()(images)
+    assert difference(ours[0], logits) < 1e-4 and difference(ours[1], features) < 1e-4
+    for stages in (2, 5):  # in two parts
+        between = folded.front(stages)(images)
+        ours = folded.answers(stages)(between)
+        assert difference(ours[0], logits) < 1e-4 and difference(ours[1], features) < 1e-4
+    assert any(isinstance(cell, nn.BatchNorm2d) for _, cell in net.cells_and_names())  # the net is as it was
+    np.testing.assert_array_equal(net(ms.Tensor(images)).asnumpy(), logits)
+
+
+def test_refresh_takes_over_what_was_trained(images):
+    net = scatter(mstl.build_model("resnet18", 3))
+    folded = FoldedNet(net)
+    answers = folded.answers()
+    before = answers(images)[0]
+    scatter(net, 1)
+    np.testing.assert_array_equal(answers(images)[0], before)
+    folded.refresh()
+    assert difference(answers(images)[0], net(ms.Tensor(images)).asnumpy()) < 1e-4
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5])
+def test_batches_of_any_size(count, images):
+    folded = FoldedNet(scatter(mstl.build_model("resnet18", 3)))
+    answers = folded.answers()
+    whole = answers(images)[0]
+    logits, features = answers(images[:count])
+    assert logits.shape == (count, 3) and features.shape == (count, 512)
+    np.testing.assert_allclose(logits, whole[:count], rtol=0, atol=1e-6)
