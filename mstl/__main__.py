@@ -9,6 +9,8 @@ import mstl
 # command: its module. `data` is a package of the library, so that its command cannot have the same name.
 COMMANDS = {
     "train": "train",
+    "evaluate": "evaluate",
+    "predict": "predict",
     "visualize": "visualize",
     "report": "report_command",
     "lr-find": "lr_find",

@@ -4,12 +4,29 @@ MindSpore 2.9 announced new defaults for ``Conv2d``, ``BatchNorm2d`` and the poo
 ``nn.Momentum``. All of mstl takes them from here, so that a release that carries this out is met in one place.
 """
 
+import contextlib
+
 import mindspore as ms
 from mindspore import nn, ops
 from mindspore.common.initializer import HeUniform, Normal, Uniform
 
 SYMMETRIC = "symmetric"
 SAME = "same"
+
+
+@contextlib.contextmanager
+def without_values():
+    """Layers that are made in this block get no values until some are loaded: drawing random ones takes long.
+
+    MindSpore's means to this end is to go after 2.9 and still there in 2.10; without it, values are drawn in vain.
+    """
+    try:
+        from mindspore.nn.utils import no_init_parameters
+    except ImportError:
+        yield
+        return
+    with no_init_parameters():
+        yield
 
 
 def conv2d(in_channels, out_channels, kernel_size, stride=1, groups=1, padding=SYMMETRIC):

@@ -110,6 +110,7 @@ class TrainConfig:
     seed: int = option(1, "Of everything random.")
     device: str = option("auto", "What computes; auto takes the first that works.", choices=DEVICES)
     tensorboard: bool = option(False, "Write curves for TensorBoard into the run's folder (extra `tensorboard`).")
+    report: bool = option(True, "Write report.html at the end: curves, confusions, the worst photos, calibration.")
     out: str | None = option(None, "Folder for the run; checkpoints/<data>-<model> by default.")
 
     def __post_init__(self):

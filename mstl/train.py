@@ -22,7 +22,8 @@ RESUME_HELP = "Go on with the run of this folder; without one, with the newest r
 def main(context, config_file, resume, nproc, **options):
     """Fine-tune a pretrained net on a folder of photos.
 
-    The run's folder gets best.ckpt, last.ckpt, config.json, history.csv, curves.png and predictions.png.
+    The run's folder gets best.ckpt, last.ckpt, config.json, history.csv, curves.png, predictions.png and
+    report.html.
     """
     given = {name: value for name, value in options.items() if was_given(context, name)}
     if config_file is not None:

@@ -1,5 +1,6 @@
 """``python -m mstl.visualize best.ckpt``, also ``mstl visualize``: what a checkpoint says, as a picture."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -8,30 +9,136 @@ import click
 
 from mstl import cli
 
+MAPPED = 1000  # photos on a map of features, at the most
+SEEN_AT_ONCE = 8  # photos that Grad-CAM looks at together: their activations take much memory
+
 
 @cli.command
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--data", help="Photos to draw from; those that it was trained on if not given.")
-@click.option("--n", "count", type=click.IntRange(1, 100), default=12, show_default=True, help="Photos in the grid.")
+@click.option(
+    "--kind",
+    type=click.Choice(("grid", "worst", "confusion", "curves", "gradcam", "features")),
+    default="grid",
+    show_default=True,
+    help="Which picture; see above.",
+)
+@click.option("--data", help="Photos to draw from; those held out of its training if not given.")
+@click.option(
+    "--n",
+    "count",
+    type=click.IntRange(1, 100),
+    default=12,
+    show_default=True,
+    help="Photos in grid, worst, gradcam.",
+)
 @click.option("--seed", default=0, show_default=True, help="Of the choice of photos.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="The PNG; predictions.png beside the checkpoint if not given."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The PNG; predictions.png or KIND.png beside CHECKPOINT if not given.",
 )
 @click.option("--device", default="auto", show_default=True, help="What computes: auto, Ascend, GPU or CPU.")
 @click.option("--show/--no-show", default=None, help="Open a window; by default where there is a display.")
-def main(checkpoint, data, count, seed, out, device, show):
-    """Draw validation photos with the class that CHECKPOINT predicts: blue where it is right, red where it is wrong."""
+def main(checkpoint, kind, data, count, seed, out, device, show):
+    """Draw what CHECKPOINT says about photos.
+
+    The kinds of picture:
+
+    \b
+    grid       photos with the predicted class: blue where it is right, red where it is wrong
+    worst      the photos whose own class got the least probability
+    confusion  how often each class was taken for which
+    curves     losses and accuracy over the epochs, from history.json beside CHECKPOINT
+    gradcam    where in a photo the net saw its answer, wrong answers first
+    features   photos as points, those with alike features near each other (t-SNE with scikit-learn, else PCA)
+    """
     from mstl.files import make_folder
-    from mstl.predictor import Predictor
     from mstl.report import plots
 
-    evaluation = Predictor(checkpoint, device).evaluate(data)
-    out = out or checkpoint.parent / "predictions.png"
+    out = out or checkpoint.parent / ("predictions.png" if kind == "grid" else f"{kind}.png")
     make_folder(out.parent)
-    plots.save(plots.prediction_grid(evaluation, count, seed), out)
-    print(f"{evaluation.correct} of {evaluation.total} right ({evaluation.accuracy:.3f}); picture in {out}")
+    if kind == "curves":
+        figure, text = draw_curves(checkpoint)
+    else:
+        figure, text = draw(kind, checkpoint, data, count, seed, device)
+    plots.save(figure, out)
+    print(f"{text}; picture in {out}")
     if show if show is not None else has_display():
         open_window(out)
+
+
+def draw_curves(checkpoint):
+    """A picture of the run that a checkpoint comes from, and what to say of it.
+
+    Raises:
+        MstlError: The run's history is not there, or is damaged.
+    """
+    from mstl.errors import MstlError
+    from mstl.report import plots
+    from mstl.report.run import KEPT, load_run_report
+
+    folder = checkpoint.parent
+    try:
+        history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+        photos = load_run_report(folder).evaluation.total if (folder / KEPT).exists() else None
+        return plots.curves(history, photos), f"{len(history)} epochs"
+    except OSError as error:
+        raise MstlError(f"no history.json beside {checkpoint}: give a checkpoint in the folder of its run") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise MstlError(f"{folder / 'history.json'} is damaged: `mstl train --resume` writes it anew") from error
+
+
+def draw(kind, checkpoint, data, count, seed, device):
+    """A picture of what a checkpoint says about photos, and what to say of it."""
+    import numpy as np
+
+    from mstl.data.datasets import subset
+    from mstl.predictor import Predictor
+    from mstl.report import plots
+    from mstl.report.feature_map import project
+
+    predictor = Predictor(checkpoint, device)
+    images = predictor.photos(data)[1]
+    if kind == "features" and len(images) > MAPPED:
+        images = subset(images, np.sort(np.random.default_rng(seed).permutation(len(images))[:MAPPED]))
+    evaluation = predictor.evaluate(images)
+    if kind == "grid":
+        figure = plots.prediction_grid(evaluation, count, seed)
+    elif kind == "worst":
+        figure = plots.worst_grid(evaluation, count)
+    elif kind == "confusion":
+        figure = plots.confusion(evaluation)
+    elif kind == "gradcam":
+        figure = draw_heat(predictor, images, evaluation, count, seed)
+    else:
+        points, method = project(evaluation.features, seed=seed)
+        figure = plots.feature_map(points, evaluation, method)
+    return figure, f"{evaluation.correct} of {evaluation.total} right ({evaluation.accuracy:.3f})"
+
+
+def draw_heat(predictor, images, evaluation, count, seed):
+    """Photos as the net sees them beside what made it answer: wrong answers first, then others at random."""
+    import numpy as np
+
+    from mstl.data.datasets import subset
+    from mstl.data.loader import Loader
+    from mstl.report import plots
+    from mstl.report.gradcam import gradcam, shown
+    from mstl.report.style import share
+
+    wrong = evaluation.confident_wrong(count)
+    right = np.flatnonzero(evaluation.predictions == evaluation.labels)
+    chosen = np.concatenate([wrong, np.random.default_rng(seed).permutation(right)])[:count]
+    photos, heat_maps = [], []
+    for batch, _ in Loader(subset(images, chosen), predictor.transforms, SEEN_AT_ONCE).batches():
+        photos.append(shown(batch, predictor.preprocessing))
+        heat_maps.append(gradcam(predictor.net, batch))
+    titles = []
+    for index in chosen:
+        predicted, own = evaluation.predictions[index], evaluation.labels[index]
+        title = f"{evaluation.classes[predicted]} {share(evaluation.confidences[index])}"
+        titles.append(title if predicted == own else f"{plots.MARK} {title} (is {evaluation.classes[own]})")
+    return plots.heat_grid(np.concatenate(photos), np.concatenate(heat_maps), titles)
 
 
 def has_display():

@@ -44,6 +44,7 @@ def test_a_run_leaves_all_its_files(finished):
     _, folder, seen = finished
     assert sorted(path.name for path in folder.iterdir()) == [
         "best.ckpt", "config.json", "curves.png", "history.csv", "history.json", "last.ckpt", "predictions.png",
+        "report.html", "report.npz",
     ]  # fmt: skip
     assert seen == [(1, 6), (2, 6)]
 

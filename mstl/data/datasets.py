@@ -1,5 +1,6 @@
 """From what ``--data`` says to training and validation photos with labels."""
 
+import dataclasses
 import hashlib
 import logging
 import os
@@ -38,12 +39,14 @@ class ImageSet:
         classes: Names: sorted, or in the order that a list's classes.txt gives.
         folder: The folder whose class folders hold just these files, in the order of MindSpore's ImageFolderDataset,
             and all of a kind that MindSpore decodes itself; None otherwise.
+        warnings: Of training photos: what is wrong with the data, a text each.
     """
 
     paths: tuple
     labels: np.ndarray
     classes: tuple
     folder: Path | None = None
+    warnings: tuple = ()
 
     def __len__(self):
         return len(self.paths)
@@ -93,7 +96,7 @@ def load_data(data="demo", val=None, val_split=0.2, seed=1, strict=False):
     """
     source = find_source(data, val)
     inspection = inspect(source)
-    report(source, inspection)
+    warnings = report(source, inspection)
     if strict:
         refuse_errors(data, inspection)
     for name, entries in inspection.usable.items():
@@ -107,20 +110,26 @@ def load_data(data="demo", val=None, val_split=0.2, seed=1, strict=False):
             "each in a folder of its own"
         )
     if source.val is None:
-        return tuple(image_set(side, classes) for side in divide(source, inspection, val_split, seed))
+        return tuple(image_set(side, classes, None, warnings) for side in divide(source, inspection, val_split, seed))
     val = inspection.usable["val"]
     check_classes(source.val.where, {entry.name for entry in val}, classes)
     return (
-        image_set(train, classes, served_by(source.train.folder, train, inspection, classes)),
+        image_set(train, classes, served_by(source.train.folder, train, inspection, classes), warnings),
         image_set(val, classes, served_by(source.val.folder, val, inspection, classes)),
     )
 
 
-def image_set(entries, classes, folder=None):
+def subset(images, indices):
+    """Some photos of a set, as a set."""
+    paths = tuple(images.paths[index] for index in indices)
+    return dataclasses.replace(images, paths=paths, labels=images.labels[indices], folder=None)
+
+
+def image_set(entries, classes, folder=None, warnings=()):
     """An ImageSet of these entries."""
     index = {name: number for number, name in enumerate(classes)}
     labels = np.array([index[entry.name] for entry in entries], dtype=np.int32)
-    return ImageSet(tuple(entry.path for entry in entries), labels, tuple(classes), folder)
+    return ImageSet(tuple(entry.path for entry in entries), labels, tuple(classes), folder, warnings)
 
 
 def class_order(order, names):
@@ -193,25 +202,26 @@ def no_images(part, inspection):
 
 
 def report(source, inspection):
-    """Say which files are left out, and what else is wrong, before a training."""
-    faults = inspection.faults
+    """Say which files are left out, and what else is wrong, before a training; gives the same as a tuple of texts."""
+    faults, warnings = inspection.faults, []
     if faults:
         total = len(faults) + len(inspection.photos)
-        logger.warning("left out %d of %d files that cannot be used:", len(faults), total)
-        for path in list(faults)[:SHOWN]:
-            logger.warning("  %s: %s", shown(path), faults[path].detail)
+        lines = [f"left out {len(faults)} of {total} files that cannot be used:"]
+        lines += [f"  {shown(path)}: {faults[path].detail}" for path in list(faults)[:SHOWN]]
         if len(faults) > SHOWN:
-            logger.warning("  ... and %d more", len(faults) - SHOWN)
+            lines.append(f"  ... and {len(faults) - SHOWN} more")
+        warnings.append("\n".join(lines))
     for problem, words in SAID.items():
         found = [finding for finding in inspection.findings if finding.problem == problem]
         if found:
             first = f"{shown(found[0].path)}: {found[0].detail}" if found[0].path else found[0].detail
-            logger.warning("%d %s, such as %s (`mstl data check` lists them)", len(found), words, first)
+            warnings.append(f"{len(found)} {words}, such as {first} (`mstl data check` lists them)")
     missing = set(source.train.order or ()) - {entry.name for entry in source.train.entries}
     if missing:
-        logger.warning(
-            "%d names have no photo to train on, and are no classes: %s", len(missing), some(sorted(missing))
-        )
+        warnings.append(f"{len(missing)} names have no photo to train on, and are no classes: {some(sorted(missing))}")
+    for warning in warnings:
+        logger.warning("%s", warning)
+    return tuple(warnings)
 
 
 def some(names):

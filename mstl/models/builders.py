@@ -1,5 +1,6 @@
 """The architectures by name, with or without pretrained weights."""
 
+import contextlib
 from pathlib import Path
 
 from mstl import compat
@@ -50,12 +51,14 @@ def build_model(name, num_classes=1000, weights=None, padding=None, pool_padding
     if weights is not None and str(weights) != "none":
         loaded = read_weights(find_weights(name, weights))
         padding, pool_padding = padding or loaded.padding, pool_padding or loaded.pool_padding
-    if name in RESNETS:
-        block, layers, groups, base_width = RESNETS[name]
-        net = ResNet(block, layers, num_classes, padding or compat.SYMMETRIC, pool_padding, groups, base_width)
-    else:
-        net = EfficientNetLite(num_classes)
+    with contextlib.nullcontext() if loaded is None else compat.without_values():
+        if name in RESNETS:
+            block, layers, groups, base_width = RESNETS[name]
+            net = ResNet(block, layers, num_classes, padding or compat.SYMMETRIC, pool_padding, groups, base_width)
+        else:
+            net = EfficientNetLite(num_classes)
     if loaded is not None:
+        net.reset_head(num_classes)  # with values: the loaded head may have another size
         load_weights(net, loaded)
     net.model, net.preprocessing = name, Preprocessing() if loaded is None else loaded.preprocessing
     return net

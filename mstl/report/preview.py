@@ -1,12 +1,13 @@
 """What the net sees of photos: the evaluation view and augmented ones, as pixels."""
 
-import dataclasses
-
 import numpy as np
 
+from mstl.data.datasets import subset
 from mstl.data.loader import Loader
 from mstl.data.transforms import eval_transforms, train_transforms
-from mstl.report.plots import new_figure
+from mstl.report.fonts import legible
+from mstl.report.gradcam import shown
+from mstl.report.style import label, new_figure
 
 COLUMNS = 6
 
@@ -36,34 +37,27 @@ def augmentation_sheet(image_set, augment, preprocessing, count=24, seed=0):
         for place, picture in zip(axes, pictures, strict=True):
             place.imshow(picture)
             place.set(xticks=[], yticks=[])
-        axes[0].set_ylabel(image_set.classes[image_set.labels[chosen[row]]], fontsize=11)
+        axes[0].set_ylabel(label(image_set.classes[image_set.labels[chosen[row]]]), fontsize=11)
     grid[0, 0].set_title("evaluation", fontsize=11)
     grid[0, 1].set_title("training", fontsize=11)
     figure.suptitle(f"--augment {augment}: what the net sees, {preprocessing.image_size} pixels wide", fontsize=11)
-    return figure
+    return legible(figure)
 
 
 def draw(labels, count, rng):
     """Indices of ``count`` different photos, from the classes in turn."""
     order = rng.permutation(len(labels))
     turn = np.zeros(len(labels), dtype=int)  # how many of its class come before each photo
-    for label in np.unique(labels):
-        of_class = labels[order] == label
+    for value in np.unique(labels):
+        of_class = labels[order] == value
         turn[of_class] = np.arange(of_class.sum())
     return order[np.lexsort((labels[order], turn))][:count]
 
 
 def views(image_set, indices, transforms, preprocessing, seed=None):
-    """The photos as the net gets them, turned back into pixels: (n, size, size, 3) from 0 to 1."""
-    subset = dataclasses.replace(
-        image_set,
-        paths=tuple(image_set.paths[index] for index in indices),
-        labels=image_set.labels[indices],
-        folder=None,
-    )
-    loader = Loader(subset, transforms, batch_size=COLUMNS, seed=seed)
-    images = np.concatenate([images.asnumpy() for images, _ in loader.batches()])
-    pixels = images.transpose(0, 2, 3, 1) * np.float32(preprocessing.std) + np.float32(preprocessing.mean)
+    """The photos as the net gets them, turned back into pixels: (n, size, size, 3) uint8."""
+    loader = Loader(subset(image_set, indices), transforms, batch_size=COLUMNS, seed=seed)
+    pixels = shown(np.concatenate([images.asnumpy() for images, _ in loader.batches()]), preprocessing)
     in_order = np.empty_like(pixels)
     in_order[loader.order()] = pixels
-    return np.clip(in_order, 0, 1)
+    return in_order

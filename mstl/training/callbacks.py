@@ -6,6 +6,7 @@ A callback has ``on_epoch_end(state)``, and ``on_end(state)`` where it has somet
 
 import csv
 import io
+import logging
 import time
 
 import numpy as np
@@ -14,6 +15,9 @@ from mstl.checkpoint import save_checkpoint
 from mstl.errors import MstlError
 from mstl.files import write_json, write_text
 from mstl.training.runs import STATE
+from mstl.trust import fit_trust
+
+logger = logging.getLogger("mstl")
 
 HISTORY_FIELDS = ("epoch", "lr", "train_loss", "val_loss", "val_accuracy", "seconds")
 
@@ -72,7 +76,8 @@ class Checkpoints:
         self.row = state.history[-1]
         if state.best is self.row:
             with state.averaged():
-                self.best = {name: value.copy() for name, value in arrays(state.net).items()}, state.metadata()
+                values = {name: value.copy() for name, value in arrays(state.net).items()}
+                self.best = values, state.metadata(), state.evaluation
         if time.monotonic() >= self.due:
             self.save(state)
 
@@ -85,11 +90,22 @@ class Checkpoints:
         """Write both, as far as they are new."""
         started = time.monotonic()
         if self.best is not None:
-            save_checkpoint(state.folder / "best.ckpt", *self.best)
+            self.save_best(state, *self.best)
         save_last(state)
         self.best = self.row = None
         ended = time.monotonic()
         self.due = ended + (ended - started) * (1 / self.SHARE - 1)
+
+    def save_best(self, state, values, metadata, evaluation):
+        """Write best.ckpt, with what tells when not to trust it, fitted on the validation photos."""
+        try:
+            state.trust = None if evaluation.features is None else fit_trust(evaluation)
+        except MstlError as error:
+            logger.warning("best.ckpt cannot tell what it does not know: %s", error)
+            state.trust = None
+        if state.trust is not None:
+            values, metadata = {**values, **state.trust.arrays()}, {**metadata, "trust": state.trust.to_record()}
+        save_checkpoint(state.folder / "best.ckpt", values, metadata)
 
 
 class EarlyStop:

@@ -4,7 +4,6 @@ With a frozen backbone, a photo comes out of it the same in every epoch. So each
 view, and what is trained gets what came out. Donahue et al., "DeCAF", 2014, trained classifiers on such features.
 """
 
-import dataclasses
 import hashlib
 import logging
 import sys
@@ -13,6 +12,7 @@ import time
 import mindspore as ms
 import numpy as np
 
+from mstl.data.datasets import subset
 from mstl.data.loader import Loader
 from mstl.data.scan import in_threads
 from mstl.data.transforms import eval_transforms, train_transforms
@@ -205,12 +205,6 @@ def digest_of(cells):
             value.update(f"{parameter.name} {array.dtype} {array.shape}\n".encode())
             value.update(array.data)
     return value.hexdigest()
-
-
-def subset(images, indices):
-    """Some photos of a set, as a set."""
-    paths = tuple(images.paths[index] for index in indices)
-    return dataclasses.replace(images, paths=paths, labels=images.labels[indices], folder=None)
 
 
 def limits(dtype):

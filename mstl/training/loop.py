@@ -9,8 +9,8 @@ import numpy as np
 
 from mstl.checkpoint import save_checkpoint
 from mstl.config import TrainConfig
-from mstl.report import plots
 from mstl.training.callbacks import Checkpoints, EarlyStop, HistoryFiles, PrintEpoch, TensorBoard, arrays
+from mstl.training.finish import finish
 from mstl.training.setup import open_folder, prepare
 
 logger = logging.getLogger("mstl")
@@ -27,12 +27,13 @@ def fit(config=None, callbacks=(), resume=None, **options):
 
     Returns:
         The :class:`mstl.training.state.TrainState` at the end. The run's folder holds best.ckpt, last.ckpt,
-        config.json, history.csv, history.json, curves.png and predictions.png. A folder that holds a run already is
-        not touched: the new one gets ``-2`` after its name.
+        config.json, history.csv, history.json, curves.png, predictions.png, report.html and, for ``mstl report``,
+        report.npz. A folder that holds a run already is not touched: the new one gets ``-2`` after its name.
 
     Raises:
         MstlError: Settings, data, weights or folder are not right.
     """
+    began = time.perf_counter()
     session = prepare(config or TrainConfig(**options), resume)
     open_folder(session, resume is not None)
     state, world = session.state, session.world
@@ -61,9 +62,7 @@ def fit(config=None, callbacks=(), resume=None, **options):
         if hasattr(callback, "on_end"):
             callback.on_end(state)
     if state.evaluation is not None and world.first:
-        plots.save(plots.curves(state.history), state.folder / "curves.png")
-        evaluation = state.best_evaluation or state.evaluation
-        plots.save(plots.prediction_grid(evaluation), state.folder / "predictions.png")
+        finish(session, time.perf_counter() - began)
     return state
 
 

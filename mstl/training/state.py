@@ -8,6 +8,7 @@ import mstl
 from mstl.config import TrainConfig
 from mstl.metrics import Evaluation
 from mstl.training.ema import Average
+from mstl.trust import Trust
 
 
 @dataclass
@@ -25,6 +26,8 @@ class TrainState:
             five classes), val_recall and val_f1 (by class), seconds.
         evaluation: Of the validation set, after the last epoch; None before the first.
         best_evaluation: The same after the best epoch; None where that was before the run was resumed.
+        trust: The :class:`mstl.trust.Trust` that best.ckpt holds; None before it is written, and where there are
+            no features to fit it on.
         phase: The :class:`mstl.training.phase.Phase` that it is in.
         average: The moving average of the weights; None without.
         stop: Why the run ends before its last epoch; empty where it does not.
@@ -40,6 +43,7 @@ class TrainState:
     history: list = field(default_factory=list)
     evaluation: Evaluation | None = None
     best_evaluation: Evaluation | None = None
+    trust: Trust | None = None
     phase: object = None
     average: Average | None = None
     stop: str = ""
@@ -51,6 +55,12 @@ class TrainState:
         if self.config.best == "loss":
             return min(self.history, key=lambda row: row["val_loss"], default=None)
         return max(self.history, key=lambda row: (row["val_accuracy"], -row["val_loss"]), default=None)
+
+    def _repr_html_(self):
+        """What a notebook shows of the run."""
+        from mstl.report.html import history_html
+
+        return history_html(self.history, self.best_evaluation or self.evaluation)
 
     def averaged(self):
         """A context in which the net has the moving average's weights, where there is one."""
