@@ -49,10 +49,10 @@ class Address:
         Raises:
             OSError: It cannot be had, takes longer than a minute, or has more than 32 MB.
         """
-        request = urllib.request.Request(self.url, headers={"User-Agent": "mstl"})
         end = time.monotonic() + PATIENCE
         content = bytearray()
         try:
+            request = urllib.request.Request(self.url, headers={"User-Agent": "mstl"})
             with urllib.request.build_opener(NoDowngrade).open(request, timeout=TIMEOUT) as answer:
                 while block := answer.read1(BLOCK):
                     content += block

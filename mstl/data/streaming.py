@@ -4,6 +4,7 @@ import io
 import itertools
 import os
 import stat
+import warnings
 from pathlib import Path
 
 import mindspore.dataset as ds
@@ -16,6 +17,9 @@ from mstl.data.loader import DUMP, PREFETCH, prefetch_size, take_ctrl_c_back
 from mstl.data.scan import DRAWINGS, PIXEL_LIMIT, examine
 from mstl.errors import MstlError
 from mstl.runtime import clamp_workers
+
+# What Pillow would warn of is refused here, or harmless. Not by catch_warnings, which is not for several threads.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 CHUNK = 1024  # photos in a pipeline, which takes a tenth of a second to start
 PLACEHOLDER = b"P6\n1 1\n255\n\0\0\0"  # a picture, for the pipeline, of what cannot be read
