@@ -57,7 +57,7 @@ def summary(evaluation, trust):
         yield f"top-5              {evaluation.top(5):.3f}"
     yield f"balanced accuracy  {evaluation.balanced_accuracy:.3f}"
     if trust is None:
-        yield f"calibration error  {evaluation.ece():.3f} (CHECKPOINT has no temperature)"
+        yield f"calibration error  {evaluation.ece():.3f} (the checkpoint has no temperature)"
     else:
         before, temperature = evaluation.calibrated(1.0).ece(), evaluation.temperature
         yield f"calibration error  {evaluation.ece():.3f} at temperature {temperature:.2f}, {before:.3f} without"

@@ -1,9 +1,6 @@
 """From a checkpoint to predictions, with the preprocessing and class names that the checkpoint remembers."""
 
-import contextlib
 import os
-import signal
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +12,7 @@ from mstl.config import Preprocessing
 from mstl.data.datasets import ImageSet
 from mstl.data.held_out import load_held_out
 from mstl.data.inputs import Address, Unreadable
-from mstl.data.loader import Loader, take_ctrl_c_back
+from mstl.data.loader import Loader
 from mstl.data.streaming import batches
 from mstl.data.transforms import eval_transforms
 from mstl.errors import MstlError
@@ -83,7 +80,7 @@ class Predictor:
         self.transforms = eval_transforms(self.preprocessing, self.metadata["config"]["augment"])
         self.trust = trust_of(weights)
         self.net = net_of(weights, len(self.classes))
-        self.run = FoldedNet(self.net).answers()
+        self._run = FoldedNet(self.net).answers()
 
     @property
     def temperature(self):
@@ -106,11 +103,12 @@ class Predictor:
             MstlError: A photo cannot be read.
         """
         several = isinstance(images, (list, tuple)) or (isinstance(images, np.ndarray) and images.ndim == 4)
-        predictions = list(self.stream(images if several else [images], top=top))
-        for number, prediction in enumerate(predictions):
-            if isinstance(prediction, Unreadable):
-                name = prediction.path or (f"photo {number} of the list" if several else "the photo")
-                raise MstlError(f"cannot read {name}: {prediction.reason}")
+        predictions = []
+        for answer in self.stream(images if several else [images], top=top):
+            if isinstance(answer, Unreadable):
+                name = answer.path or (f"photo {len(predictions)} of the list" if several else "the photo")
+                raise MstlError(f"cannot read {name}: {answer.reason}")
+            predictions.append(answer)
         return predictions if several else predictions[0]
 
     def stream(self, photos, batch_size=None, top=5):
@@ -142,8 +140,7 @@ class Predictor:
         Returns:
             (n, classes) logits and (n, num_features) features, arrays.
         """
-        with interruptible():
-            return self.run(images)
+        return self._run(images)
 
     def ask(self, images, top):
         """For each of (n, 3, H, W) images: label, probability, the most probable classes, whether it is rejected."""
@@ -219,25 +216,6 @@ def net_of(weights, num_classes):
     net.preprocessing = weights.preprocessing
     net.set_train(False)
     return net
-
-
-@contextlib.contextmanager
-def interruptible():
-    """Let Ctrl-C raise KeyboardInterrupt while a compiled net runs.
-
-    MindSpore then has a handler of its own in place, which sends the process SIGTERM, and that would end it with its
-    temporary files left behind. So in this block, SIGTERM does what Ctrl-C should.
-    """
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        take_ctrl_c_back()
 
 
 def name_of(photo):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from pathlib import Path
 
 import numpy as np
 
@@ -56,8 +57,9 @@ def same_data(data, other):
 
 def held_out_folder(data):
     """The folder itself, or the one inside it to validate or test on, where it has none to train on."""
-    if os.path.isdir(data) and first_of(data, TRAIN_NAMES) is None:
-        return first_of(data, VAL_NAMES) or data
+    folder = Path(os.path.expanduser(data))
+    if folder.is_dir() and first_of(folder, TRAIN_NAMES) is None:
+        return first_of(folder, VAL_NAMES) or data
     return data
 
 

@@ -3,8 +3,6 @@
 import contextlib
 import os
 import re
-import signal
-import threading
 
 import mindspore as ms
 import mindspore.dataset as ds
@@ -13,6 +11,7 @@ import numpy as np
 from mstl.data.decode import read_photo, upright
 from mstl.data.sampling import balanced_order
 from mstl.errors import MstlError
+from mstl.runtime import take_ctrl_c_back
 
 STREAMS = 8  # unless the user says otherwise
 PREFETCH = 2  # what each step of a stream keeps ready; MindSpore's 16 would hold gigabytes
@@ -188,17 +187,6 @@ def prefetch_size(size):
         yield
     finally:
         ds.config.set_prefetch_size(before)
-
-
-def take_ctrl_c_back():
-    """Put Python's own handler for Ctrl-C back in place.
-
-    MindSpore's pipeline installs one when it starts that ends the process by SIGTERM, with nothing saved.
-    """
-    if threading.current_thread() is threading.main_thread():
-        handler = signal.getsignal(signal.SIGINT)  # what Python still believes to be installed
-        if handler is not None:
-            signal.signal(signal.SIGINT, handler)
 
 
 def shorten(error):

@@ -13,10 +13,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mstl.data.decode import eight_bits, is_cut_off, needs_pillow, to_ppm
 from mstl.data.inputs import Address, Unreadable
-from mstl.data.loader import DUMP, PREFETCH, prefetch_size, take_ctrl_c_back
+from mstl.data.loader import DUMP, PREFETCH, prefetch_size
 from mstl.data.scan import DRAWINGS, PIXEL_LIMIT, examine
 from mstl.errors import MstlError
-from mstl.runtime import clamp_workers
+from mstl.runtime import clamp_workers, take_ctrl_c_back
 
 # What Pillow would warn of is refused here, or harmless. Not by catch_warnings, which is not for several threads.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)

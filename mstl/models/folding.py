@@ -12,7 +12,7 @@ import numpy as np
 from mindspore import nn, ops
 
 from mstl import compat
-from mstl.runtime import cores
+from mstl.runtime import cores, interruptible
 
 DEVICE_BATCH = 32  # on a device other than the CPU
 BACKBONE = "backbone"
@@ -155,9 +155,10 @@ class Runner:
             missing = self.batch_size - len(rows)
             if missing:
                 rows = np.concatenate([rows, np.zeros((missing, *rows.shape[1:]), rows.dtype)])
-            given = self.run(ms.Tensor.from_numpy(np.ascontiguousarray(rows, np.float32)))
-            given = given if isinstance(given, tuple) else (given,)
-            parts.append([tensor.asnumpy()[: len(batch) - start].copy() for tensor in given])
+            with interruptible():
+                given = self.run(ms.Tensor.from_numpy(np.ascontiguousarray(rows, np.float32)))
+                given = given if isinstance(given, tuple) else (given,)
+                parts.append([tensor.asnumpy()[: len(batch) - start].copy() for tensor in given])
         results = tuple(np.concatenate(pieces) for pieces in zip(*parts, strict=True))
         return results if len(results) > 1 else results[0]
 

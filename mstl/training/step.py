@@ -3,6 +3,8 @@
 import mindspore as ms
 from mindspore import ops
 
+from mstl.runtime import interruptible
+
 
 def soft_cross_entropy(class_weights=None):
     """The loss: mean over the batch of the cross entropy against target distributions.
@@ -68,10 +70,11 @@ def make_train_step(
 
     def train_step(inputs, targets, rate, last=False):
         if compiled is not None and len(targets) == graph_batch:
-            (_, loss), gradients = compiled(inputs, targets)
-            # Wait for what is computed last, the first layer's gradient. To wait for anything else first, or to go on
-            # to the optimizer, keeps a processor busy while the graph runs: on two cores a step takes twice as long.
-            gradients[0].asnumpy()
+            with interruptible():
+                (_, loss), gradients = compiled(inputs, targets)
+                # Wait for what is computed last, the first layer's gradient. To wait for anything else first, or to go
+                # on to the optimizer, keeps a processor busy while the graph runs: on two cores, that doubles the time.
+                gradients[0].asnumpy()
         else:
             (_, loss), gradients = gradients_of(inputs, targets)
         waiting.append(gradients)

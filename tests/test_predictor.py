@@ -1,0 +1,346 @@
+"""From a checkpoint to predictions: any kind of photo, in any order, with the unusable ones named."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mstl
+from mstl import MstlError
+from mstl.checkpoint import read_checkpoint, save_checkpoint
+from mstl.data import streaming
+from mstl.data.inputs import Unreadable
+from mstl.data.loader import Loader
+from mstl.predictor import Prediction, interruptible
+from tests.checkpoints import write_checkpoint
+from tests.conftest import COLORS, write_folder, write_photo
+
+CLASSES = ("blue", "green", "red")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A data folder, a checkpoint trained on it, and what it knows of when to be trusted."""
+    root = tmp_path_factory.mktemp("predictor")
+    write_folder(root / "photos", {"train": 8, "val": 4}, CLASSES)
+    return root / "photos", root / "run" / "best.ckpt", write_checkpoint(root / "run" / "best.ckpt", root / "photos")
+
+
+@pytest.fixture(scope="module")
+def predictor(made):
+    return mstl.Predictor(made[1])
+
+
+@pytest.fixture(scope="module")
+def expected(made, predictor):
+    """By the net itself and by the formulas: a dict from path to (probabilities, rejected)."""
+    _, val = mstl.load_data(str(made[0]))
+    trust, rows = made[2], {}
+    for index, (images, _) in enumerate(Loader(val, predictor.transforms, 1).batches()):
+        maps = predictor.net.forward_features(images)
+        logits, features = predictor.net.forward_head(maps).asnumpy(), maps.asnumpy().mean(axis=(2, 3))
+        powers = np.exp(logits[0].astype(float) / trust.temperature)
+        rows[val.paths[index]] = powers / powers.sum(), bool(trust.rejected(logits, features)[0])
+    assert len({probabilities.argmax() for probabilities, _ in rows.values()}) == 3
+    assert max(probabilities.max() for probabilities, _ in rows.values()) < 0.999
+    return rows
+
+
+def check(prediction, expected):
+    probabilities, rejected = expected
+    order = np.argsort(-probabilities)
+    assert isinstance(prediction, Prediction)
+    assert [label for label, _ in prediction.top] == [CLASSES[index] for index in order]
+    assert [share for _, share in prediction.top] == pytest.approx(probabilities[order], abs=1e-4)
+    assert (prediction.label, prediction.probability) == prediction.top[0]
+    assert prediction.rejected is rejected
+
+
+def test_every_kind_of_photo_gives_the_same(predictor, expected):
+    for path, answer in expected.items():
+        with open(path, "rb") as file:
+            content = file.read()
+        kinds = [path, Path(path), content, Image.open(path), np.asarray(Image.open(path))]
+        for prediction in predictor(kinds):
+            check(prediction, answer)
+        assert [prediction.path for prediction in predictor(kinds)] == [path, path, None, None, None]
+        check(predictor(path), answer)  # one photo gives one prediction
+
+
+def test_arrays(predictor, expected):
+    path, answer = next(iter(expected.items()))
+    pixels = np.asarray(Image.open(path))
+    check(predictor(pixels), answer)
+    check(predictor(np.dstack([pixels, np.full(pixels.shape[:2], 9, np.uint8)])), answer)  # transparency is dropped
+    both = predictor(np.stack([pixels, pixels]))
+    assert len(both) == 2
+    check(both[1], answer)
+    grey = np.asarray(Image.open(path).convert("L"))
+    as_colours = predictor(np.repeat(grey[..., None], 3, axis=2))
+    assert predictor(grey) == predictor(grey[..., None]) == as_colours
+    assert predictor([]) == []
+
+
+def test_pictures_are_turned_upright(predictor, tmp_path):
+    pixels = np.zeros((60, 40, 3), np.uint8)
+    pixels[:20] = COLORS["red"]
+    upright = predictor(pixels)
+    tags = Image.Exif()
+    tags[0x0112] = 6  # to be turned by 90 degrees clockwise
+    Image.fromarray(np.rot90(pixels)).save(tmp_path / "turned.png", exif=tags)
+    for photo in (tmp_path / "turned.png", Image.open(tmp_path / "turned.png")):
+        prediction = predictor(photo)
+        assert prediction.top == upright.top
+    assert predictor(np.rot90(pixels)).probability != pytest.approx(upright.probability, abs=1e-3)
+    assert predictor(tmp_path / "turned.png").path == str(tmp_path / "turned.png")
+
+
+def test_top(predictor, expected):
+    path = next(iter(expected))
+    assert [len(predictor(path, top=top).top) for top in (1, 2, 3, 9)] == [1, 2, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("photo", "message"),
+    [
+        ("no-such.jpg", "cannot read no-such.jpg: cannot be read: No such file or directory"),
+        (b"hello", "cannot read the photo: not an image"),
+        ([np.zeros((8, 8, 3), np.uint8), b"hello"], "cannot read photo 1 of the list: not an image"),
+        (np.zeros((8, 8, 3)), r"an array of float64 and shape \(8, 8, 3\) is no photo"),
+        (np.zeros((8, 8, 2), np.uint8), r"shape \(8, 8, 2\) is no photo"),
+        (np.zeros((0, 8, 3), np.uint8), r"shape \(0, 8, 3\) has no pixels"),
+        (3, "int is no photo: give paths"),
+    ],
+)
+def test_what_is_no_photo(predictor, photo, message):
+    with pytest.raises(MstlError, match=message):
+        predictor(photo)
+
+
+# streams
+
+
+@pytest.fixture
+def mixed(expected, tmp_path, monkeypatch):
+    """Good photos among bad ones, and what each must give: a probability, or why not. In a folder of its own."""
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    good = list(expected)
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "empty.jpg").touch()
+    shutil.copy(good[0], tmp_path / "cut.jpg")
+    os.truncate(tmp_path / "cut.jpg", os.path.getsize(good[0]) - 90)
+    noise = np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "cut.png")
+    os.truncate(tmp_path / "cut.png", os.path.getsize(tmp_path / "cut.png") // 2)  # this one the C++ decoder refuses
+    Image.open(good[0]).save(tmp_path / "a.jpg")
+    content = (tmp_path / "a.jpg").read_bytes()
+    at = content.find(b"\xff\xc0\x00\x11\x08") + 5
+    (tmp_path / "flat.jpg").write_bytes(content[:at] + b"\0\0" + content[at + 2 :])  # a height of 0: it is dumped, too
+    bad = {
+        "text.jpg": "not an image",
+        "empty.jpg": "empty file",
+        "cut.jpg": "truncated",
+        "cut.png": "truncated",
+        "flat.jpg": "not an image",
+        "gone.jpg": "No such file",
+        ".": "neither a file nor a link",
+    }
+    photos = []
+    for number, (name, why) in enumerate(bad.items()):
+        photos += [(path, None) for path in good[number : number + 2]]
+        photos += [(str(tmp_path / name), why)]
+    return photos + [(path, None) for path in good]
+
+
+@pytest.mark.parametrize(("batch_size", "chunk"), [(4, 1024), (32, 1024), (4, 6), (3, 1)])
+def test_a_stream_names_what_it_cannot_read_and_goes_on(predictor, expected, mixed, monkeypatch, batch_size, chunk):
+    monkeypatch.setattr(streaming, "CHUNK", chunk)
+    answers = list(predictor.stream((path for path, _ in mixed), batch_size))
+    assert len(answers) == len(mixed)
+    for answer, (path, why) in zip(answers, mixed, strict=True):
+        assert answer.path == path
+        if why is None:
+            check(answer, expected[path])
+        else:
+            assert isinstance(answer, Unreadable) and why in answer.reason, answer
+    assert os.listdir() == []  # MindSpore writes abnormal_image.jpg into the working directory
+
+
+def test_a_dump_of_the_users_own_is_left_alone(predictor, mixed):
+    with open("abnormal_image.jpg", "w") as file:
+        file.write("mine")
+    list(predictor.stream([path for path, why in mixed if why]))
+    assert os.listdir() == ["abnormal_image.jpg"]
+
+
+def test_pillow_decodes_what_the_other_decoder_refuses(predictor, expected, tmp_path, monkeypatch):
+    """Of a kind that is not known as yet."""
+    path, answer = next(iter(expected.items()))
+    monkeypatch.chdir(tmp_path)  # where MindSpore leaves a copy
+    monkeypatch.setattr(streaming, "needs_pillow", lambda data: False)
+    with Image.open(path) as image:
+        image.save("photo.webp", lossless=True)
+    check(predictor("photo.webp"), answer)
+
+
+def test_a_stream_reads_no_more_than_it_must(predictor, expected, monkeypatch):
+    monkeypatch.setattr(streaming, "CHUNK", 8)
+    asked = []
+
+    def endless():
+        while True:
+            asked.append(1)
+            yield next(iter(expected))
+
+    stream = predictor.stream(endless(), 4)
+    for _ in range(20):
+        next(stream)
+    assert len(asked) == 24  # chunks of 8
+
+
+@pytest.mark.filterwarnings("ignore:Image size")
+def test_what_would_fill_the_memory_is_refused(predictor, tmp_path):
+    Image.new("1", (20_000, 5_001)).save(tmp_path / "bomb.png")  # 12 kB
+    with pytest.raises(MstlError, match="more than the limit of 100,000,000"):
+        predictor(tmp_path / "bomb.png")
+    with pytest.raises(MstlError, match="PNG of 100,020,000 pixels"):
+        predictor((tmp_path / "bomb.png").read_bytes())
+
+
+# evaluation
+
+
+def test_evaluation_is_calibrated(made, predictor, expected):
+    evaluation = predictor.evaluate()
+    assert evaluation.paths == tuple(expected)
+    assert evaluation.temperature == predictor.trust.temperature == made[2].temperature
+    np.testing.assert_allclose(evaluation.probabilities, [row for row, _ in expected.values()], atol=1e-4)
+    assert evaluation.features.shape == (12, 512)
+    training = predictor.evaluate(split="train")
+    assert (training.total, training.temperature) == (24, evaluation.temperature)
+    with pytest.raises(MstlError, match="unknown split 'test': choose one of train, val"):
+        predictor.evaluate(split="test")
+
+
+def labelled(evaluation):
+    """Names by path: the label and the prediction."""
+    labels = [evaluation.classes[label] for label in evaluation.labels]
+    return dict(zip(evaluation.paths, labels, strict=True))
+
+
+def test_other_data(made, predictor, tmp_path):
+    """A folder of class folders is evaluated as a whole, and its classes, fewer and in another order, by name."""
+    for name in ("red", "green"):
+        for number in range(5):
+            write_photo(tmp_path / "test" / name / f"{number}.jpg", COLORS[name], 100 + number)
+    evaluation = predictor.evaluate(tmp_path / "test")
+    assert evaluation.classes == CLASSES and evaluation.total == 10
+    assert all(name == path.split(os.sep)[-2] for path, name in labelled(evaluation).items())
+    assert evaluation.accuracy == 1
+    assert predictor.photos(tmp_path / "test")[0] is None
+    with pytest.raises(MstlError, match="is not divided into training and validation photos"):
+        predictor.evaluate(tmp_path / "test", split="train")
+    assert predictor.evaluate(tmp_path).total == 10  # a folder that has test/ alone
+    assert predictor.evaluate(tmp_path / "test" / "red" / "..").total == 10
+    shutil.rmtree(tmp_path / "test" / "red")
+    one = predictor.evaluate(tmp_path / "test")  # one class alone
+    assert set(labelled(one).values()) == {"green"} and one.accuracy == 1
+    shutil.rmtree(tmp_path / "test" / "green")
+    with pytest.raises(MstlError, match="no images in"):
+        predictor.evaluate(tmp_path / "test")
+
+
+def test_divided_data(made, predictor, tmp_path):
+    write_folder(tmp_path / "other", {"train": 2, "val": 1}, ("green", "red"))
+    training, validation = predictor.photos(tmp_path / "other")
+    assert (len(training), len(validation)) == (4, 2)
+    assert [CLASSES[label] for label in validation.labels] == ["green", "red"]
+    assert predictor.evaluate(tmp_path / "other").total == 2
+    write_photo(tmp_path / "other" / "train" / "brown" / "a.jpg", (120, 80, 40))
+    with pytest.raises(MstlError, match=r"does not know: brown; it knows blue, green, red"):
+        predictor.evaluate(tmp_path / "other")
+
+
+def test_a_list(made, predictor, tmp_path):
+    photo = made[0] / "val" / "green" / "green-0.jpg"
+    (tmp_path / "list.csv").write_text(f"path,label\n{photo},green\n{photo},red\n")
+    evaluation = predictor.evaluate(tmp_path / "list.csv")
+    assert evaluation.correct == 1 and evaluation.total == 2
+
+
+def test_the_data_of_the_training_is_divided_as_it_was_then(tmp_path):
+    """Also under another name: else, all photos would be evaluated, those that it was trained on too."""
+    write_folder(tmp_path, {"photos": 10})
+    write_checkpoint(tmp_path / "best.ckpt", tmp_path / "photos", trust=False, val_split=0.3, seed=5)
+    predictor = mstl.Predictor(tmp_path / "best.ckpt")
+    _, val = mstl.load_data(str(tmp_path / "photos"), None, 0.3, 5)
+    (tmp_path / "link").symlink_to(tmp_path / "photos")
+    assert len(val) == 6
+    assert predictor.evaluate().paths == val.paths
+    assert predictor.evaluate(tmp_path / "photos").paths == val.paths
+    assert predictor.evaluate(tmp_path / "link").paths == val.paths
+    assert predictor.temperature == 1 and predictor.trust is None
+    assert predictor(val.paths[0]).rejected is None
+
+    for name in ("b", "r"):  # since then, a class has gone and another has come
+        shutil.copytree(tmp_path / "photos" / "red", tmp_path / "photos" / f"{name}-new")
+    with pytest.raises(MstlError, match="does not know: b-new, r-new"):
+        predictor.evaluate()
+    shutil.rmtree(tmp_path / "photos")
+    with pytest.raises(MstlError, match=r"no data .* \(the net was trained on that: --data names other photos\)"):
+        predictor.evaluate()
+
+
+def test_classes_that_have_changed_places(tmp_path):
+    """Photos are labelled in the order of the net's outputs, wherever the names stand in the data now."""
+    write_folder(tmp_path / "photos", {"train": 8, "val": 3}, CLASSES)
+    write_checkpoint(tmp_path / "best.ckpt", tmp_path / "photos")
+    for part in ("train", "val"):
+        shutil.rmtree(tmp_path / "photos" / part / "blue")
+    evaluation = mstl.Predictor(tmp_path / "best.ckpt").evaluate()
+    assert evaluation.total == 6 and evaluation.accuracy == 1
+    assert sorted(set(evaluation.labels.tolist())) == [1, 2]
+
+
+# checkpoints
+
+
+def rewritten(made, tmp_path, change):
+    values, record = read_checkpoint(made[1])
+    change(values, record)
+    save_checkpoint(tmp_path / "other.ckpt", values, record)
+    return tmp_path / "other.ckpt"
+
+
+def test_a_checkpoint_that_lost_its_bank_does_not_reject(made, tmp_path, expected):
+    path = rewritten(made, tmp_path, lambda values, record: values.pop("trust/bank"))
+    prediction = mstl.Predictor(path)(next(iter(expected)))
+    assert prediction.rejected is None
+
+
+def test_a_head_that_does_not_fit_the_names(made, tmp_path):
+    path = rewritten(made, tmp_path, lambda values, record: record.update(classes=["blue", "red"]))
+    with pytest.raises(MstlError, match="a head of 3 classes, but the names of 2"):
+        mstl.Predictor(path)
+
+
+def test_answers_that_are_no_numbers(made, tmp_path, expected):
+    def diverge(values, record):
+        values["fc.bias"] = np.full(3, np.nan, np.float32)
+
+    predictor = mstl.Predictor(rewritten(made, tmp_path, diverge))
+    with pytest.raises(MstlError, match="training diverged"):
+        predictor(next(iter(expected)))
+
+
+def test_ctrl_c_while_a_net_runs():
+    """MindSpore turns it into SIGTERM then."""
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
