@@ -17,7 +17,7 @@ from mstl.training.features import FeatureLoader, FrozenPart
 from mstl.training.freeze import Freeze
 from tests.conftest import COLORS, write_photo
 
-TINY = {"model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 5, "lr": 0.01}
+TINY = {"model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 5, "lr": 0.01, "report": False}
 
 
 @pytest.fixture(scope="module")

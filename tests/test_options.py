@@ -11,6 +11,7 @@ from tests.conftest import COLORS, write_folder, write_photo
 BASE = {
     "model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 4, "epochs": 2, "workers": 1,
     "augment": "light", "lr": 0.01, "weight_decay": 0.01, "schedule": "constant", "warmup": 0.0,
+    "report": False,
 }  # fmt: skip
 
 # option: (value, settings that it needs to show itself, on both sides)
@@ -57,6 +58,7 @@ ELSEWHERE = {  # option: the test that shows its effect
     "workers": "test_runtime.test_workers_are_clamped_to_the_cores",
     "device": "test_runtime.test_auto_takes_the_first_that_works",
     "tensorboard": "below",
+    "report": "below",
     "out": "test_training.test_a_run_leaves_all_its_files",
 }
 
@@ -114,6 +116,12 @@ def test_mixed_precision_is_refused_where_the_device_has_none(uneven, tmp_path):
         mstl.fit(data=str(uneven), out=str(tmp_path), **BASE, amp="O2")
     with pytest.raises(mstl.MstlError, match="no LAMB for the CPU"):
         mstl.fit(data=str(uneven), out=str(tmp_path), **BASE, optimizer="lamb")
+
+
+def test_no_report(uneven, tmp_path):
+    for report in (True, False):
+        state = mstl.fit(data=str(uneven), out=str(tmp_path / str(report)), **{**BASE, "epochs": 1, "report": report})
+        assert (state.folder / "report.html").exists() is report
 
 
 def test_tensorboard(uneven, tmp_path):
