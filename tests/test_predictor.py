@@ -15,7 +15,8 @@ from mstl.checkpoint import read_checkpoint, save_checkpoint
 from mstl.data import streaming
 from mstl.data.inputs import Unreadable
 from mstl.data.loader import Loader
-from mstl.predictor import Prediction, interruptible
+from mstl.predictor import Prediction
+from mstl.runtime import interruptible
 from tests.checkpoints import write_checkpoint
 from tests.conftest import COLORS, write_folder, write_photo
 
