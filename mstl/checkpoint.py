@@ -29,7 +29,7 @@ def save_checkpoint(path, parameters, metadata):
             if path.suffix == ".ckpt":
                 import mindspore as ms
 
-                entries = [{"name": name, "data": ms.Tensor(value)} for name, value in parameters.items()]
+                entries = [{"name": name, "data": shared_tensor(value)} for name, value in parameters.items()]
                 temporary.unlink()  # MindSpore refuses to write over what it cannot chmod; give it a free name
                 ms.save_checkpoint(entries, str(temporary), append_dict={METADATA_KEY: record})
             elif path.suffix == ".safetensors":
@@ -41,6 +41,13 @@ def save_checkpoint(path, parameters, metadata):
                 raise MstlError(f"cannot write {path}: the name must end in .ckpt or .safetensors")
     except OSError as error:
         raise MstlError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def shared_tensor(array):
+    """A Tensor on an array's own memory: a copy of all parameters would double what a run takes while it writes."""
+    import mindspore as ms
+
+    return ms.Tensor.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
 def read_checkpoint(path):

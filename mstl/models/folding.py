@@ -27,7 +27,9 @@ class FoldedNet:
 
     def __init__(self, net):
         self.net = net
-        self.copy = copy.deepcopy(net)
+        kernels = [cell.weight for _, cell in net.cells_and_names() if isinstance(cell, nn.Conv2d)]
+        # fold_pairs replaces the kernels, so that they need not be copied: they are nearly all of a net's memory
+        self.copy = copy.deepcopy(net, {id(kernel): kernel for kernel in kernels})
         self.folds = fold_pairs(self.copy)
         self.copy.set_train(False)
         self.cells = [cell for cells in self.copy.stages().values() for cell in cells]

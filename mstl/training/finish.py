@@ -3,6 +3,7 @@
 import contextlib
 
 import mindspore as ms
+import numpy as np
 
 from mstl import compat
 from mstl.checkpoint import read_checkpoint
@@ -66,11 +67,16 @@ def best_weights(state):
         yield
         return
     best, _ = read_checkpoint(state.folder / "best.ckpt")
-    own = {parameter.name: parameter.value().copy() for parameter in state.net.get_parameters()}
+    differing = [
+        (parameter, best[parameter.name], parameter.value().copy())
+        for parameter in state.net.get_parameters()
+        if not np.array_equal(parameter.asnumpy(), best[parameter.name])  # what is frozen need not be there twice
+    ]
+    del best
     try:
-        for parameter in state.net.get_parameters():
-            compat.assign(parameter, ms.Tensor(best[parameter.name]))
+        for parameter, value, _ in differing:
+            compat.assign(parameter, ms.Tensor(value))
         yield
     finally:
-        for parameter in state.net.get_parameters():
-            compat.assign(parameter, own[parameter.name])
+        for parameter, _, own in differing:
+            compat.assign(parameter, own)
