@@ -19,6 +19,16 @@ SIDE = 3072  # of the matrices: large enough to be limited by arithmetic, 0.3 s 
 PHOTOS = 200
 
 
+def call_times(function, warmup, count):
+    """Milliseconds of each of ``count`` calls, one after another, after ``warmup`` that do not count."""
+    times = []
+    for _ in range(warmup + count):
+        started = time.perf_counter()
+        function()
+        times.append(1000 * (time.perf_counter() - started))
+    return times[warmup:]
+
+
 def cores():
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -29,12 +39,7 @@ def matrix_peak(passes=6):
     rng = np.random.default_rng(1)
     left, right = (rng.random((SIDE, SIDE), np.float32) for _ in range(2))
     out = np.empty_like(left)
-    times = []
-    for _ in range(passes):
-        started = time.perf_counter()
-        np.matmul(left, right, out=out)
-        times.append(time.perf_counter() - started)
-    return 2 * SIDE**3 / min(times) / 1e9
+    return 2 * SIDE**3 / min(call_times(lambda: np.matmul(left, right, out=out), 0, passes)) / 1e6
 
 
 def decode(path):
@@ -45,13 +50,8 @@ def decode(path):
 
 def decoding_peak(paths, passes=3):
     """Photos a second that Pillow decodes with a thread a core, the best of some passes."""
-    times = []
     with ThreadPoolExecutor(cores()) as pool:
-        for _ in range(passes):
-            started = time.perf_counter()
-            list(pool.map(decode, paths))
-            times.append(time.perf_counter() - started)
-    return len(paths) / min(times)
+        return 1000 * len(paths) / min(call_times(lambda: list(pool.map(decode, paths)), 0, passes))
 
 
 def processor():

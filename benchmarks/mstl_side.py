@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import call_times
 from benchmarks.photos import eval_batch
 
 LR = 0.001  # of the step that is timed
@@ -86,13 +87,8 @@ def forward(options):
     """Time the frozen backbone on one batch in memory."""
     run = frozen_forward(build(options))
     images = eval_batch(options.data / "train", options.batch_size)
-    for _ in range(options.warmup):
-        run(images)
-    started = time.perf_counter()
-    for _ in range(options.steps):
-        features = run(images)
-    milliseconds = 1000 * (time.perf_counter() - started) / options.steps
-    return {"ms_per_image": milliseconds / options.batch_size, "mean": float(np.mean(features))}
+    times = call_times(lambda: run(images), options.warmup, options.steps)
+    return {"ms_of_calls": [each / options.batch_size for each in times], "mean": float(np.mean(run(images)))}
 
 
 def head(options):

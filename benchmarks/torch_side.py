@@ -8,7 +8,6 @@ import argparse
 import json
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.machine import cores
+from benchmarks.machine import call_times, cores
 from benchmarks.photos import PARTS, eval_batch, eval_view, listed, train_view
 from benchmarks.torch_net import ResNet
 
@@ -141,7 +140,8 @@ def step(options):
         optimizer.step()
         losses.append(loss.item())
 
-    return {"ms_per_image": timed(one, options) / options.batch_size, "losses": losses}
+    times = call_times(one, options.warmup, options.steps)
+    return {"ms_per_image": sum(times) / len(times) / options.batch_size, "losses": losses}
 
 
 def forward(options):
@@ -149,19 +149,9 @@ def forward(options):
     net = pretrained(options).eval()
     images = torch.from_numpy(eval_batch(options.data / "train", options.batch_size))
     with torch.no_grad():
-        milliseconds = timed(lambda: net.features(images), options)
+        times = call_times(lambda: net.features(images), options.warmup, options.steps)
         mean = float(net.features(images).mean())
-    return {"ms_per_image": milliseconds / options.batch_size, "mean": mean}
-
-
-def timed(function, options):
-    """Milliseconds of a call: of ``--steps`` in a row, after ``--warmup`` that do not count."""
-    for _ in range(options.warmup):
-        function()
-    started = time.perf_counter()
-    for _ in range(options.steps):
-        function()
-    return 1000 * (time.perf_counter() - started) / options.steps
+    return {"ms_of_calls": [each / options.batch_size for each in times], "mean": mean}
 
 
 JOBS = {"weights": make_weights, "train": train, "predict": predict, "step": step, "forward": forward}

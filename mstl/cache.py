@@ -24,7 +24,8 @@ def list_():
 
     A photo counts once for each of its views.
     """
-    from mstl.training.store import features_folder, list_spaces, show_size, size_limit
+    from mstl.training.sizes import show_size, size_limit
+    from mstl.training.spaces import features_folder, list_spaces
 
     spaces, limit = list_spaces(), size_limit()
     if spaces:
@@ -44,8 +45,8 @@ def clear(names):
 
     NAME is as `mstl cache list` shows it. What is removed is computed again when it is needed.
     """
-    from mstl.training.store import clear as clear_spaces
-    from mstl.training.store import show_size
+    from mstl.training.sizes import show_size
+    from mstl.training.spaces import clear as clear_spaces
 
     print(f"{show_size(clear_spaces(names or None))} freed")
 

@@ -21,6 +21,7 @@ def main(source, target, half):
     from mstl.checkpoint import save_checkpoint
     from mstl.files import make_folder
     from mstl.models.loading import read_weights
+    from mstl.trust import BANK
 
     weights = read_weights(source)
     metadata = {
@@ -34,8 +35,9 @@ def main(source, target, half):
     }
     dtype = np.float16 if half else np.float32
     parameters = {name: value.astype(dtype) for name, value in weights.parameters.items()}
+    kept = {name: value for name, value in weights.extras.items() if name == BANK}
     make_folder(target.parent)
-    save_checkpoint(target, parameters, metadata)
+    save_checkpoint(target, parameters | kept, metadata)
     print(
         f"{source}: {weights.layout} layout, {weights.model or 'an architecture that mstl does not build'}, "
         f"{len(parameters)} parameters, written to {target}"

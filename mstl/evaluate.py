@@ -1,6 +1,5 @@
 """``mstl evaluate best.ckpt``: how good a checkpoint is, where it is wrong, and which labels look wrong."""
 
-import dataclasses
 import math
 from pathlib import Path
 
@@ -102,17 +101,10 @@ def draw(evaluation, out):
     mistakes.unlink(missing_ok=True)  # of an evaluation before
     chosen = evaluation.confident_wrong(SHOWN)
     if len(chosen):
-        grid = plots.worst_grid(part(evaluation, chosen), SHOWN)
+        grid = plots.worst_grid(evaluation.part(chosen), SHOWN)
         wrong = evaluation.total - evaluation.correct
         grid.suptitle(f"The {len(chosen)} most confident of {wrong:,} mistakes, with the probabilities of both classes")
         plots.save(grid, mistakes)
-
-
-def part(evaluation, indices):
-    """The evaluation of some of the photos."""
-    paths = tuple(evaluation.paths[index] for index in indices)
-    logits, labels = evaluation.logits[indices], evaluation.labels[indices]
-    return dataclasses.replace(evaluation, logits=logits, labels=labels, paths=paths, features=None)
 
 
 def find_suspects(evaluations, out):

@@ -50,6 +50,16 @@ class Evaluation:
         """The same, with probabilities at another temperature (see :func:`mstl.calibration.fit_temperature`)."""
         return replace(self, temperature=temperature)
 
+    def part(self, indices):
+        """The same of some of the photos, by their indices."""
+        return replace(
+            self,
+            logits=self.logits[indices],
+            labels=self.labels[indices],
+            paths=tuple(self.paths[index] for index in indices),
+            features=None if self.features is None else self.features[indices],
+        )
+
     @property
     def total(self):
         """Number of photos."""

@@ -21,11 +21,10 @@ from mstl.models.folding import FoldedNet
 from mstl.models.loading import load_weights, read_weights
 from mstl.runtime import use_device
 from mstl.training.evaluate import evaluate
-from mstl.trust import Trust
+from mstl.trust import BANK, Trust
 
 BATCH = 32  # photos that are read and answered together
 SPLITS = ("train", "val")
-BANK = "trust/bank"  # the name that Trust.arrays gives it
 
 
 @dataclass(frozen=True)

@@ -62,17 +62,31 @@ def report_of(folder, device):
 
 def evaluated(folder, history, device):
     """A run's report, by evaluating its best checkpoint on the photos that it was validated on."""
+    from mstl.data.datasets import subset
     from mstl.predictor import Predictor
-    from mstl.report.run import RunReport
+    from mstl.report.gradcam import gradcam_photos
+    from mstl.report.run import WORST, RunReport
 
     predictor = Predictor(folder / "best.ckpt", device)
+    training, validation = predictor.photos()
+    evaluation = predictor.evaluate(validation)
+    worst = evaluation.worst(WORST)
+    photos, heat_maps = gradcam_photos(
+        predictor.net, subset(validation, worst), predictor.transforms, predictor.preprocessing
+    )
     return RunReport(
         name=folder.name,
-        evaluation=predictor.evaluate(),
+        evaluation=evaluation,
         config=predictor.metadata["config"],
         history=history,
         model=predictor.metadata["model"],
         checkpoint=predictor.path,
+        train_count=len(training),
+        warnings=training.warnings,
+        trust=None if predictor.trust is None else predictor.trust.to_record(),
+        worst=tuple(worst),
+        photos=photos,
+        heat_maps=heat_maps,
         seconds=sum(row["seconds"] for row in history),
     )
 

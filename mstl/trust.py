@@ -7,6 +7,7 @@ import numpy as np
 from mstl.calibration import fit_temperature, softmax
 from mstl.errors import MstlError
 
+BANK = "trust/bank"  # the name of a Trust's bank in a checkpoint
 LARGEST_BANK = 1000  # known photos: 2.5 MB of 1,280 features
 NEIGHBOURS = 3
 KEPT = 0.95  # of the photos that the limits are fitted on
@@ -70,12 +71,12 @@ class Trust:
 
     def arrays(self):
         """The bank, under the name that it has in a checkpoint."""
-        return {"trust/bank": self.bank}
+        return {BANK: self.bank}
 
     @classmethod
     def from_record(cls, record, arrays):
         """What :meth:`to_record` and :meth:`arrays` were made from; ``arrays`` may hold other things too."""
-        return cls(bank=np.asarray(arrays["trust/bank"], np.float16), **record)
+        return cls(bank=np.asarray(arrays[BANK], np.float16), **record)
 
 
 def fit_trust(evaluation):

@@ -10,7 +10,6 @@ import click
 from mstl import cli
 
 MAPPED = 1000  # photos on a map of features, at the most
-SEEN_AT_ONCE = 8  # photos that Grad-CAM looks at together: their activations take much memory
 
 
 @cli.command
@@ -121,24 +120,20 @@ def draw_heat(predictor, images, evaluation, count, seed):
     import numpy as np
 
     from mstl.data.datasets import subset
-    from mstl.data.loader import Loader
     from mstl.report import plots
-    from mstl.report.gradcam import gradcam, shown
+    from mstl.report.gradcam import gradcam_photos
     from mstl.report.style import share
 
     wrong = evaluation.confident_wrong(count)
     right = np.flatnonzero(evaluation.predictions == evaluation.labels)
     chosen = np.concatenate([wrong, np.random.default_rng(seed).permutation(right)])[:count]
-    photos, heat_maps = [], []
-    for batch, _ in Loader(subset(images, chosen), predictor.transforms, SEEN_AT_ONCE).batches():
-        photos.append(shown(batch, predictor.preprocessing))
-        heat_maps.append(gradcam(predictor.net, batch))
+    seen = gradcam_photos(predictor.net, subset(images, chosen), predictor.transforms, predictor.preprocessing)
     titles = []
     for index in chosen:
         predicted, own = evaluation.predictions[index], evaluation.labels[index]
         title = f"{evaluation.classes[predicted]} {share(evaluation.confidences[index])}"
         titles.append(title if predicted == own else f"{plots.MARK} {title} (is {evaluation.classes[own]})")
-    return plots.heat_grid(np.concatenate(photos), np.concatenate(heat_maps), titles)
+    return plots.heat_grid(*seen, titles)
 
 
 def has_display():

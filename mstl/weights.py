@@ -39,7 +39,7 @@ def show(name):
     p = entry.preprocessing
     rows = {
         "name": entry.name,
-        "url": entry.url or "(inside a package of the offline extra)",
+        "url": entry.url or ("(comes with mstl)" if entry.tag == "mstl" else "(inside a package of the offline extra)"),
         "file": entry.filename,
         "here": local_path(entry) or "no",
         "sha256": entry.sha256 or "nobody published one",

@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from mstl import cache
-from mstl.training.store import FeatureStore, features_folder, list_spaces
+from mstl.training.spaces import features_folder, list_spaces
+from mstl.training.store import FeatureStore
 
 SPACE = {
     "format": 1,

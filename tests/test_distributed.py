@@ -16,6 +16,7 @@ from mstl.checkpoint import read_checkpoint
 from tests.conftest import write_folder
 
 OPTIONS = ["--model=resnet18", "--weights=none", "--image-size=32", "--batch-size=4", "--epochs=2", "--augment=none"]
+OPTIONS += ["--no-report"]
 needs_two_cores = pytest.mark.skipif(runtime.cores() < 2, reason="needs two cores")
 
 

@@ -460,25 +460,6 @@ def test_the_command_compares_runs_of_the_same_name(folder, tmp_path, monkeypatc
     assert [row[0] for row in read(tmp_path / "comparison.html").tables[0][1:]] == [str(folder), str(other)]
 
 
-def test_a_run_that_went_on_is_evaluated_anew(folder, monkeypatch):
-    (folder / "history.json").write_text(json.dumps(history_of(4)))
-
-    class Predictor:
-        def __init__(self, path, device):
-            assert device == "CPU"
-            self.path, self.metadata = path, {"config": {"lr": 1.0}, "model": "resnet34"}
-
-        def evaluate(self):
-            return evaluation_of([0, 1, 1], [0, 1, 1], "ab")
-
-    monkeypatch.setattr("mstl.predictor.Predictor", Predictor)
-    done = call(folder, "--device", "CPU")
-    assert done.exit_code == 0, done.output
-    page = read(folder / "report.html")
-    assert "Right on 3 of 3" in page.text("header") and "resnet34" in page.text("dl")
-    assert len(load_run_report(folder).history) == 4
-
-
 def test_a_folder_without_a_run_is_one_line(tmp_path):
     done = call(tmp_path)
     assert done.exit_code == 1

@@ -8,7 +8,8 @@ from click.testing import CliRunner
 from mstl import MstlError, TrainConfig, train
 from mstl.config import RECIPES as NAMES
 from mstl.config import read_config
-from mstl.training.recipes import BASE, RECIPES, auto, resolve
+from mstl.models import weights
+from mstl.training.recipes import BASE, LR, RECIPES, auto, first, resolve
 
 SEEDS = {  # as the two tutorials have it
     "canidae-fixed": {
@@ -54,6 +55,25 @@ def test_food_halves_its_rate_every_five_epochs():
     assert rates == pytest.approx([0.001] * 5 + [0.0005] * 5 + [0.00025] * 2)
 
 
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, ("resnet18", "mstl")),
+        ({"weights": "none"}, ("resnet18", "none")),
+        ({"model": "resnet50"}, ("resnet50", "default")),
+        ({"recipe": "food"}, ("resnet18", "default")),
+    ],
+)
+def test_without_the_extra_the_model_is_mstls_own(monkeypatch, settings, expected):
+    config = TrainConfig(data="x", **settings)
+    if not settings:
+        assert resolve(config, 100, 2)[0].model == first(config, "model") == "efficientnet_lite0"
+    monkeypatch.setattr(weights, "packaged", lambda _entry: None)
+    resolved, _ = resolve(config, 100, 2)
+    assert (resolved.model, resolved.weights) == expected
+    assert first(config, "model") == expected[0]
+
+
 def test_names_are_the_configs():
     assert ("auto", *RECIPES) == NAMES
 
@@ -88,15 +108,18 @@ def test_the_rate_suits_what_is_trained(options, rate):
 def test_who_says_what_to_freeze_means_the_whole_run():
     assert resolve(TrainConfig(recipe="finetune"), 300, 2)[0].unfreeze_at == 3
     assert resolve(TrainConfig(recipe="finetune", freeze="layer1"), 300, 2)[0].unfreeze_at == 0
+    large, why = resolve(TrainConfig(freeze="backbone"), 3000, 2)
+    assert large.unfreeze_at == 0 and why.endswith("then everything; but freeze backbone holds for the whole run")
+    assert large.lr == LR["frozen", "gradient"]
     assert resolve(TrainConfig(recipe="finetune", freeze="layer1", unfreeze_at=2), 300, 2)[0].unfreeze_at == 2
 
 
 @pytest.mark.parametrize(
     ("images", "epochs", "frozen", "mixup"),
     [
-        (10, 20, True, None),
-        (100, 10, True, None),
-        (244, 5, True, None),
+        (10, 100, True, None),
+        (100, 40, True, None),
+        (244, 20, True, None),
         (5000, 8, False, None),
         (50_000, 6, False, 0.2),
     ],

@@ -60,8 +60,10 @@ def test_graph_mode_is_pynative_mode(model, freeze):
 @pytest.mark.parametrize(
     ("settings", "batches", "graph"),
     [
-        ({"freeze": "none"}, 6, True),
-        ({"freeze": "none"}, 5, False),  # ten steps do not pay for the compilation
+        ({"freeze": "none", "batch_size": 16}, 7, True),
+        ({"freeze": "none", "batch_size": 16}, 6, False),  # 192 photos do not pay for the compilation
+        ({"freeze": "none", "batch_size": 16, "image_size": 112}, 24, False),  # of half the size it takes 800
+        ({"freeze": "none", "batch_size": 16, "image_size": 112}, 25, True),
         ({"freeze": "layer3"}, 6, True),
         ({"freeze": "backbone"}, 100, False),  # nor does a head alone
         ({"freeze": "none", "mode": "pynative"}, 6, False),

@@ -14,14 +14,18 @@ import threading
 import time
 import tracemalloc
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import mstl.files
 from mstl.errors import MstlError
+from mstl.runtime import home
 from mstl.training import store as module
-from mstl.training.store import FeatureStore, clear, list_spaces, parse_size, show_size, size_limit
+from mstl.training.sizes import parse_size, show_size, size_limit
+from mstl.training.spaces import clear, features_folder, list_spaces
+from mstl.training.store import FeatureStore
 
 SPACE = {"format": 1, "model": "resnet50", "weights": "ab12", "stage": "backbone", "transforms": {"resize": 256}}
 BIG = 10**9
@@ -87,7 +91,7 @@ def test_nothing_is_there_at_first():
     assert store().get(["a"]) == {}
     assert store().get([]) == {}
     store().put({})
-    assert not module.features_folder().exists()
+    assert not features_folder().exists()
 
 
 def test_awkward_values_and_keys():
@@ -119,7 +123,7 @@ def test_folder_is_named_after_the_values_and_describes_itself():
     one = FeatureStore({"b": [1, "ü"], "a": {"d": None, "c": 0.5}}, BIG)
     one.put(rows(1))
     # printf %s '{"a":{"c":0.5,"d":null},"b":[1,"\u00fc"]}' | sha256sum
-    assert one.folder == module.home() / "features" / "0c6815ae7ad8da6f5d13437a6ba75222"
+    assert one.folder == home() / "features" / "0c6815ae7ad8da6f5d13437a6ba75222"
     assert json.loads((one.folder / "space.json").read_text(encoding="utf-8")) == one.space
 
 
@@ -432,7 +436,7 @@ def test_two_processes_write_at_once():
 def test_two_processes_evict_each_others_packs():
     """Each has a space of its own, which the other removes again and again; neither says a word."""
     run_two(9_000)  # about four packs
-    left = [path for path in module.features_folder().rglob("*") if path.is_file() and path.name != "space.json"]
+    left = [path for path in features_folder().rglob("*") if path.is_file() and path.name != "space.json"]
     assert left and all(re.fullmatch(r"[0-9a-f]{32}\.pack", path.name) for path in left)
     assert sum(path.stat().st_size for path in left) < 14_000
 
@@ -493,7 +497,7 @@ def failing(number):
 def test_a_write_that_fails_is_one_warning(place, number, log, monkeypatch):
     items, more = rows(2), rows(2, seed=1)
     store(stage="other").put(items)
-    before = files_below(module.features_folder())
+    before = files_below(features_folder())
     one = store()
     with monkeypatch.context() as broken:
         owner = mstl.files.tempfile if place == "mkstemp" else mstl.files.os
@@ -503,7 +507,7 @@ def test_a_write_that_fails_is_one_warning(place, number, log, monkeypatch):
     assert len(log.messages) == 1
     assert log.records[0].levelname == "WARNING"
     assert log.messages[0].startswith("the features are not kept: ") and os.strerror(number) in log.messages[0]
-    assert files_below(module.features_folder()) == before
+    assert files_below(features_folder()) == before
     assert one.get(items) == {}
     store().put(items)  # the next run tries again
     same(one.get(items), items)
@@ -519,7 +523,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_file(log):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert len(log.messages) == 1 and "not kept" in log.text
-    assert list(module.features_folder().rglob("*")) == []
+    assert list(features_folder().rglob("*")) == []
 
 
 def test_no_folder_can_be_made(tmp_path, monkeypatch, log):
@@ -557,9 +561,9 @@ def test_a_folder_that_is_read_only(log):
 def test_files_that_cannot_be_touched_or_removed_do_no_harm(log, monkeypatch):
     items = rows(1, (100,))
     store(stage="old").put(items)
-    monkeypatch.setattr(module.os, "utime", failing(errno.EROFS))
+    monkeypatch.setattr(os, "utime", failing(errno.EROFS))
     same(store(stage="old").get(items), items)
-    unlink, denied = module.Path.unlink, []
+    unlink, denied = Path.unlink, []
 
     def unlink_hidden_only(path, missing_ok=False):
         if not path.name.startswith("."):
@@ -567,7 +571,7 @@ def test_files_that_cannot_be_touched_or_removed_do_no_harm(log, monkeypatch):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         unlink(path, missing_ok)
 
-    monkeypatch.setattr(module.Path, "unlink", unlink_hidden_only)
+    monkeypatch.setattr(Path, "unlink", unlink_hidden_only)
     one = store(limit=1000)
     one.put(items)
     same(one.get(items), items)
@@ -658,7 +662,7 @@ def test_a_pack_as_large_as_the_limit_fits_exactly(log):
     size = pack_of(store()).stat().st_size
     clear()
     store(limit=size - 1).put(items)
-    assert not module.features_folder().exists() or list_spaces() == []
+    assert not features_folder().exists() or list_spaces() == []
     assert len(log.messages) == 1
     store(limit=size).put(items)
     same(store().get(items), items)
@@ -669,7 +673,7 @@ def test_a_limit_of_nothing_neither_writes_nor_reads(log, monkeypatch):
     monkeypatch.setenv("MSTL_CACHE_SIZE", "0")
     off = FeatureStore(SPACE)
     off.put(items)
-    assert not module.features_folder().exists()
+    assert not features_folder().exists()
     store().put(items)
     assert off.get(items) == {}
     same(store().get(items), items)  # nothing was removed
@@ -723,14 +727,14 @@ def test_a_description_that_cannot_be_read_is_empty(text):
 def test_clear_everything_but_what_is_not_ours():
     for stage in ("a", "b"):
         store(stage=stage).put(rows(2))
-    foreign = [module.features_folder() / "note.txt", store(stage="b").folder / "note.txt"]
+    foreign = [features_folder() / "note.txt", store(stage="b").folder / "note.txt"]
     for path in foreign:
         path.write_text("mine")
     (store(stage="a").folder / ".half.pack").write_bytes(b"12345")
     (store(stage="a").folder / ".space-1.json").write_text("{")
     size = sum(space.bytes for space in list_spaces())
     assert clear() == size > 5
-    assert sorted(path for path in module.features_folder().rglob("*") if path.is_file()) == sorted(foreign)
+    assert sorted(path for path in features_folder().rglob("*") if path.is_file()) == sorted(foreign)
     assert clear() == 0
 
 

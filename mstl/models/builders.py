@@ -9,7 +9,8 @@ from mstl.errors import MstlError
 from mstl.models.efficientnet_lite import EfficientNetLite
 from mstl.models.loading import load_weights, read_weights
 from mstl.models.resnet import BasicBlock, Bottleneck, ResNet
-from mstl.models.weights import find_entry, locate
+from mstl.models.weights import find_entry, first_local, locate
+from mstl.runtime import offline
 
 RESNETS = {  # name: (block, blocks of each layer, groups, base width)
     "resnet18": (BasicBlock, (2, 2, 2, 2), 1, 64),
@@ -69,13 +70,17 @@ def find_weights(model, weights):
 
     Args:
         model: The architecture.
-        weights: A file, ``"default"``, or a tag of the table.
+        weights: A file, ``"default"``, or a tag of the table. Where the network is forbidden, the default is the first
+            of the table whose file is here.
     """
     if Path(weights).is_file():
         return Path(weights)
     if str(weights).endswith(SUFFIXES):
         raise MstlError(f"no weights file at {weights}")
-    return locate(find_entry(model, str(weights)))
+    entry = find_entry(model, str(weights))
+    if str(weights) == "default" and offline():
+        entry = first_local(model) or entry
+    return locate(entry)
 
 
 def _builder(name):

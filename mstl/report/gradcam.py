@@ -9,8 +9,11 @@ import mindspore as ms
 import numpy as np
 from PIL import Image
 
+from mstl.data.loader import Loader
+
 COLORS = "inferno"  # perceptually uniform, and read alike by people with every kind of colour vision
 AT_A_TIME = 2  # images that go through the net together: more take memory and gain no time
+READ_TOGETHER = 16  # photos
 LUMA = (0.299, 0.587, 0.114)  # the share of red, green and blue in a grey picture, by ITU-R BT.601
 
 
@@ -62,6 +65,25 @@ def activation_maps(net, images, targets):
 
     weights = ms.grad(summed)(features).asnumpy().mean(axis=(2, 3), dtype=np.float32, keepdims=True)
     return np.maximum((weights * features.asnumpy()).sum(axis=1), 0)
+
+
+def gradcam_photos(net, images, transforms, preprocessing):
+    """Photos of a set, and where in each the net saw the class that it predicts.
+
+    Args:
+        net: As :func:`gradcam` takes it.
+        images: An :class:`mstl.data.datasets.ImageSet`, not empty.
+        transforms: What turns a photo into the net's input.
+        preprocessing: The :class:`mstl.config.Preprocessing` that they normalise by.
+
+    Returns:
+        (N, H, W, 3) uint8 photos as the net sees them, and (N, H, W) heat maps.
+    """
+    photos, heat = [], []
+    for batch, _ in Loader(images, transforms, READ_TOGETHER).batches():
+        photos.append(shown(batch, preprocessing))
+        heat.append(gradcam(net, batch))
+    return np.concatenate(photos), np.concatenate(heat)
 
 
 @contextlib.contextmanager

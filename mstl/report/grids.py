@@ -31,7 +31,7 @@ def prediction_grid(evaluation, count=12, seed=0):
         place.imshow(photo(evaluation.paths[index]))
         place.set_title(title, color=RIGHT if predicted == own else WRONG, fontsize=11)
     figure.suptitle(
-        f"{evaluation.correct} of {evaluation.total} validation photos right ({evaluation.accuracy:.3f}); "
+        f"{evaluation.correct} of {evaluation.total} photos right ({evaluation.accuracy:.3f}); "
         f"blue is right, red with {MARK} is wrong",
         fontsize=11,
     )

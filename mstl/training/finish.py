@@ -8,10 +8,9 @@ import numpy as np
 from mstl import compat
 from mstl.checkpoint import read_checkpoint
 from mstl.data.datasets import subset
-from mstl.data.loader import Loader
 from mstl.data.transforms import eval_transforms
 from mstl.report import plots
-from mstl.report.gradcam import gradcam, shown
+from mstl.report.gradcam import gradcam_photos
 from mstl.report.html import write_report
 from mstl.report.run import WORST, RunReport, save_run_report
 
@@ -40,9 +39,8 @@ def describe(session, evaluation, seconds):
     state, images = session.state, session.val_loader.images
     worst = evaluation.worst(WORST)
     transforms = eval_transforms(state.preprocessing, state.config.augment)
-    (photos, _), *_ = Loader(subset(images, worst), transforms, len(worst), workers=1).batches()
     with best_weights(state):
-        heat_maps = gradcam(state.net, photos)
+        photos, heat_maps = gradcam_photos(state.net, subset(images, worst), transforms, state.preprocessing)
     return RunReport(
         name=state.folder.name,
         evaluation=evaluation,
@@ -55,7 +53,7 @@ def describe(session, evaluation, seconds):
         warnings=session.train_loader.images.warnings,
         trust=None if state.trust is None else state.trust.to_record(),
         worst=tuple(worst),
-        photos=shown(photos, state.preprocessing),
+        photos=photos,
         heat_maps=heat_maps,
     )
 

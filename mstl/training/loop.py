@@ -15,6 +15,10 @@ from mstl.training.setup import open_folder, prepare
 
 logger = logging.getLogger("mstl")
 
+# Losses. To ask for each would make the device wait for the processor at every step; to ask for none lets the processor
+# run ahead by a whole epoch, whose batches are then all in memory at once.
+READ_TOGETHER = 16
+
 
 def fit(config=None, callbacks=(), resume=None, **options):
     """Fine-tune a net on a folder of photos.
@@ -74,17 +78,18 @@ def train_epoch(session, epoch):
     """
     state, phase, count = session.state, session.state.phase, len(session.train_loader)
     phase.policy.set_train()
-    losses, sizes = [], []
+    total, photos, waiting = 0.0, 0, []
     batches = progress(session.batches(epoch), count, f"epoch {epoch}", session.world)
     for index, (inputs, targets, size) in enumerate(batches):
         rate = phase.rate(epoch - 1 + index / count)
-        losses.append(phase.train_step(inputs, targets, rate, last=index + 1 == count))
-        sizes.append(size)
+        waiting.append((phase.train_step(inputs, targets, rate, last=index + 1 == count), size))
         if state.average is not None:
             state.average.update()
-    # read back once: to ask for each loss would make the device wait for the processor at each step
-    total = sum(float(loss.asnumpy()) * size for loss, size in zip(losses, sizes, strict=True))
-    total, photos = session.world.sum([total, float(sum(sizes))])
+        photos += size
+        if len(waiting) == READ_TOGETHER or index + 1 == count:
+            total += sum(float(loss.asnumpy()) * size for loss, size in waiting)
+            waiting.clear()
+    total, photos = session.world.sum([total, float(photos)])
     return float(total / photos), rate
 
 

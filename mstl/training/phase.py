@@ -7,7 +7,7 @@ from mstl.training.optim import Stepper, make_groups
 from mstl.training.schedules import factor
 from mstl.training.step import make_train_step, soft_cross_entropy
 
-GRAPH_PAYS = 12  # steps after which a graph's compilation is made up for, on a CPU, whatever the net
+GRAPH_PAYS = 200  # photos of 224 px after which a graph's compilation is made up for, on a CPU, whatever the net
 WHOLE_NET_RATE = 0.3  # of the given rate, once everything is trained after the head
 
 
@@ -30,6 +30,7 @@ class Phase:
 
     def __init__(self, config, net, epoch, class_weights, world, batches):
         self.config = config
+        self.image_size = net.preprocessing.at(config.image_size).image_size
         self.first = epoch
         self.unfrozen = bool(config.unfreeze_at) and epoch >= config.unfreeze_at
         self.policy = Freeze(net, "none" if self.unfrozen else config.freeze)
@@ -57,9 +58,10 @@ class Phase:
         config = self.config
         if config.mode != "auto":
             return config.mode == "graph"
-        steps = (config.epochs - self.first + 1) * batches
+        photos = (config.epochs - self.first + 1) * batches * config.batch_size
+        pays = photos * (self.image_size / 224) ** 2 >= GRAPH_PAYS
         deep = len(self.policy.forward.parts) > 0
-        return deep and steps >= GRAPH_PAYS and config.amp == "O0" and ms.get_context("device_target") == "CPU"
+        return deep and pays and config.amp == "O0" and ms.get_context("device_target") == "CPU"
 
     def rate(self, done):
         """The base learning rate after ``done`` epochs of the run; each phase runs through the schedule once."""
