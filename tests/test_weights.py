@@ -105,11 +105,12 @@ def test_own_weights_come_with_mstl():
 
 
 def test_without_network_the_default_is_what_is_here(monkeypatch):
-    fetched = []
-    monkeypatch.setattr(weights, "fetch", lambda *arguments: fetched.append(arguments[0]))
+    fetched, hints = [], []
+    monkeypatch.setattr(weights, "fetch", lambda *arguments: (fetched.append(arguments[0]), hints.append(arguments[3])))
     default = weights.find_by_name("resnet18")
     find_weights("resnet18", "default")
     assert fetched == [default.url]  # where there is a network
+    assert hints[0].endswith("or use --weights mstl")
     monkeypatch.setenv("MSTL_OFFLINE", "1")
     assert find_weights("resnet18", "default").name == "mstl_resnet18.ckpt"
     assert find_weights("resnet18", str(place(home() / "weights", default))).name == default.filename

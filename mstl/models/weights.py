@@ -79,7 +79,7 @@ def own():
         "mstl",
         url="",
         filename="mstl_resnet18.ckpt",
-        sha256="5a23ebbfb6ea9466883d0ffa495acc352e911d4f168cf9b389ce8e96e267c5b4",
+        sha256="edef0189a3aac7783a9259bd8a722ef6ce30eb0c747e0121f66db048b2ea44e6",
         layout="torchvision",
         licence="Apache-2.0",
         top1=None,
@@ -254,7 +254,10 @@ def locate(entry):
             f"the weights {entry.name} are not installed: {how}, copy {entry.filename} to {target.parent}, or use "
             "--weights none"
         )
-    hint = f"copy it to {target} by hand, give a file with --weights PATH, or use --weights none"
+    here = first_local(entry.model)
+    hint = (
+        f"copy it to {target} by hand, give a file with --weights PATH, or use --weights {here.tag if here else 'none'}"
+    )
     return fetch(entry.url, target, entry.sha256, hint)
 
 
