@@ -55,7 +55,11 @@ def write_checkpoint(path, data, trust=True, **options):
 
 
 def scatter(net, seed=4):
-    """Give a net random values that are the same each time."""
+    """Give every parameter values of its own, as training would: BatchNorms that are far from the identity.
+
+    Returns:
+        The net, in evaluation mode.
+    """
     rng = np.random.default_rng(seed)
     for parameter in net.get_parameters():
         if parameter.name.endswith(("gamma", "moving_variance")):
@@ -65,3 +69,5 @@ def scatter(net, seed=4):
         else:
             value = rng.normal(0, np.prod(parameter.shape[1:]) ** -0.5, parameter.shape)
         parameter.set_data(ms.Tensor(value.astype(np.float32)))
+    net.set_train(False)
+    return net

@@ -7,21 +7,7 @@ from mindspore import nn
 
 import mstl
 from mstl.models.folding import FoldedNet
-
-
-def scatter(net, seed=0):
-    """Give every parameter values of its own, as training would: BatchNorms that are far from the identity."""
-    rng = np.random.default_rng(seed)
-    for parameter in net.get_parameters():
-        if parameter.name.endswith("moving_variance") or parameter.name.endswith("gamma"):
-            value = rng.uniform(0.5, 1.5, parameter.shape)
-        elif len(parameter.shape) == 1:
-            value = rng.normal(0, 0.1, parameter.shape)
-        else:
-            value = rng.normal(0, np.prod(parameter.shape[1:]) ** -0.5, parameter.shape)
-        parameter.set_data(ms.Tensor(value.astype(np.float32)))
-    net.set_train(False)
-    return net
+from tests.checkpoints import scatter
 
 
 def difference(ours, theirs):
