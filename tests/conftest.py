@@ -1,13 +1,32 @@
 """Images made on the fly, a cache folder for each test session, and no network."""
 
+import gc
 import logging
 import os
+import signal
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 COLORS = {"blue": (40, 60, 200), "green": (50, 180, 60), "red": (210, 50, 40)}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible_children():
+    """A shell's background job ignores Ctrl-C and so would the commands that the tests start and interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def memory_comes_back():
+    """MindSpore keeps every net that it has compiled; all those of the tests together would be 11 GB."""
+    yield
+    if "mindspore" in sys.modules:
+        gc.collect()
+        sys.modules["mindspore"].ms_memory_recycle()
 
 
 @pytest.fixture(autouse=True)

@@ -11,47 +11,42 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import mstl
 from mstl import runtime, train
 from mstl.checkpoint import read_checkpoint
 from tests.conftest import write_folder
 
-OPTIONS = ["--model=resnet18", "--weights=none", "--image-size=32", "--batch-size=4", "--epochs=2", "--augment=none"]
-OPTIONS += ["--no-report"]
+OPTIONS = {"model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 4, "epochs": 2, "augment": "none"}
+RUNS = {  # name: what else is asked for
+    "backbone": ["--freeze=backbone", "--lr=0.001"],
+    "BN": ["--freeze=BN", "--lr=0.001"],
+    "wrong": ["--batch-size=5"],
+    "dying": ["--epochs=5000"],
+}
 needs_two_cores = pytest.mark.skipif(runtime.cores() < 2, reason="needs two cores")
 
 
-def run(*arguments):
-    command = [sys.executable, "-m", "mstl.train", *(str(argument) for argument in arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), timeout=300)
-
-
-@pytest.mark.slow
-@needs_two_cores
-@pytest.mark.parametrize("freeze", ["backbone", "BN"])
-def test_two_processes_are_one(tmp_path, freeze):
-    """Half the batch in each of two processes, statistics frozen: the weights and counts of one process."""
-    data = write_folder(tmp_path / "photos", {"train": 6, "val": 3})
-    for name, more in {"one": [], "two": ["--nproc=2"]}.items():
-        done = run(f"--data={data}", f"--out={tmp_path / name}", f"--freeze={freeze}", "--lr=0.001", *OPTIONS, *more)
-        assert done.returncode == 0, done.stdout + done.stderr
-    (one, first), (two, second) = (read_checkpoint(tmp_path / name / "last.ckpt") for name in ("one", "two"))
-    assert one.keys() == two.keys()
-    assert max(np.abs(one[key].astype(float) - two[key]).max() for key in one) <= 1e-5
-    for mine, theirs in zip(first["resume"]["history"], second["resume"]["history"], strict=True):
-        assert mine["val_accuracy"] == theirs["val_accuracy"]
-        assert mine["train_loss"] == pytest.approx(theirs["train_loss"], rel=1e-4)
-    assert "best validation accuracy" in done.stdout
-    assert not (tmp_path / "two-2").exists()
-
-
-@pytest.mark.slow
-@needs_two_cores
-def test_an_error_in_the_processes_is_one_line(tmp_path):
-    data = write_folder(tmp_path / "photos", {"train": 6, "val": 3})
-    done = run(f"--data={data}", f"--out={tmp_path / 'run'}", *OPTIONS, "--batch-size=5", "--nproc=2")
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1 and "batch_size 5 is no multiple of the 2 processes" in done.stderr
-    assert "Traceback" not in done.stdout
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    """A folder with photos, and runs in two processes each by name: at once, since they wait for each other mostly."""
+    root = tmp_path_factory.mktemp("distributed")
+    write_folder(root / "photos", {"train": 6, "val": 3})
+    options = [f"--{key.replace('_', '-')}={value}" for key, value in OPTIONS.items()]
+    processes = {
+        name: subprocess.Popen(
+            [*(sys.executable, "-m", "mstl.train", f"--data={root / 'photos'}", f"--out={root / name}", "--nproc=2")]
+            + [*options, "--no-report", *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "MSTL_HOME": str(root / "home")},
+        )
+        for name, more in RUNS.items()
+    }
+    yield root, processes
+    for process in processes.values():
+        process.terminate()
+        process.wait()
 
 
 def workers(folder):
@@ -67,21 +62,50 @@ def workers(folder):
 
 @pytest.mark.slow
 @needs_two_cores
-def test_one_process_dying_ends_them_all(tmp_path):
-    data = write_folder(tmp_path / "photos", {"train": 6, "val": 3})
-    command = [sys.executable, "-m", "mstl.train", f"--data={data}", f"--out={tmp_path / 'run'}", *OPTIONS]
-    command += ["--epochs=5000", "--nproc=2"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "run" / "history.csv").exists():
+def test_one_process_dying_ends_them_all(started):
+    """It is the first test, since this run would keep the others waiting for the processors."""
+    folder, process = started[0] / "dying", started[1]["dying"]
+    while not (folder / "history.csv").exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
-    running = sorted(workers(tmp_path / "run"))
+    running = sorted(workers(folder))
     assert len(running) == 2
     os.kill(running[-1], signal.SIGKILL)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert err.count("\n") == 1 and "a process of the run was killed or broke down" in err
-    assert list(workers(tmp_path / "run")) == []
+    assert list(workers(folder)) == []
+
+
+@pytest.mark.slow
+@needs_two_cores
+@pytest.mark.parametrize("freeze", ["backbone", "BN"])
+def test_two_processes_are_one(started, freeze):
+    """Half the batch in each of two processes, statistics frozen: the weights and counts of one process."""
+    root, processes = started
+    mstl.fit(
+        data=str(root / "photos"), out=str(root / f"one-{freeze}"), freeze=freeze, lr=0.001, report=False, **OPTIONS
+    )
+    out, err = processes[freeze].communicate(timeout=300)
+    assert processes[freeze].returncode == 0, out + err
+    (one, first), (two, second) = (read_checkpoint(root / name / "last.ckpt") for name in (f"one-{freeze}", freeze))
+    assert one.keys() == two.keys()
+    assert max(np.abs(one[key].astype(float) - two[key]).max() for key in one) <= 1e-5
+    for mine, theirs in zip(first["resume"]["history"], second["resume"]["history"], strict=True):
+        assert mine["val_accuracy"] == theirs["val_accuracy"]
+        assert mine["train_loss"] == pytest.approx(theirs["train_loss"], rel=1e-4)
+    assert "best validation accuracy" in out
+    assert not (root / f"{freeze}-2").exists()
+
+
+@pytest.mark.slow
+@needs_two_cores
+def test_an_error_in_the_processes_is_one_line(started):
+    process = started[1]["wrong"]
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert err.count("\n") == 1 and "batch_size 5 is no multiple of the 2 processes" in err
+    assert "Traceback" not in out
 
 
 def test_more_processes_than_cores(photos):

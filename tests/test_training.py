@@ -16,6 +16,9 @@ from mstl import MstlError
 from mstl.checkpoint import read_checkpoint
 from mstl.data import demo
 from mstl.models.loading import read_weights
+from mstl.training.callbacks import Checkpoints
+from mstl.training.finish import best_weights
+from mstl.training.state import TrainState
 
 TINY = {"model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 5, "workers": 1}
 
@@ -154,6 +157,32 @@ def test_settings_out_of_range(option, message):
         mstl.TrainConfig(**option)
 
 
+@pytest.mark.parametrize(("best", "ema"), [(1, 0), (2, 0), (2, 0.5), (3, 0)])
+def test_best_ckpt_is_the_net_of_the_best_epoch(photos, tmp_path, monkeypatch, best, ema):
+    """Also where it waits in memory when another part of the net begins to be trained, and where an average is kept."""
+    seen = []
+
+    class Watch:
+        def on_epoch_end(self, state):
+            with state.averaged():
+                seen.append(arrays(state.net))
+
+    monkeypatch.setattr(Checkpoints, "SHARE", 1e-9)  # after the first epoch nothing is written that can wait
+    monkeypatch.setattr(TrainState, "best", property(lambda state: state.history[:best][-1]))
+    options = {**TINY, "report": False, "epochs": 3, "freeze": "backbone", "unfreeze_at": 3, "lr": 0.1, "ema": ema}
+    state = mstl.fit(data=str(photos), out=str(tmp_path / "run"), callbacks=[Watch()], **options)
+    parameters, metadata = read_checkpoint(tmp_path / "run" / "best.ckpt")
+    assert metadata["metrics"]["epoch"] == best
+    for name, value in seen[best - 1].items():
+        assert np.array_equal(parameters[name], value), name
+    with best_weights(state):
+        for parameter in state.net.get_parameters():
+            assert np.array_equal(parameter.asnumpy(), seen[best - 1][parameter.name]), parameter.name
+    for earlier, later in zip(seen, seen[1:], strict=False):
+        assert not np.array_equal(earlier["fc.weight"], later["fc.weight"])
+    assert not np.array_equal(seen[1]["conv1.weight"], seen[2]["conv1.weight"])
+
+
 @pytest.mark.slow
 def test_ctrl_c_saves_and_ends_cleanly(photos, tmp_path):
     command = [sys.executable, "-m", "mstl.train", "--data", photos, "--out", tmp_path / "run", "--epochs", "5000"]
@@ -188,7 +217,7 @@ def test_transfer_is_real(tmp_path, monkeypatch, model, pretrained, counts):
     data = str(demo.make(tmp_path / "demo"))
     best = {}
     for weights in (pretrained, "none"):
-        options = {"model": model, "weights": weights, "epochs": 20, "views": 1, "report": False}
+        options = {"model": model, "weights": weights, "image_size": 128, "epochs": 20, "views": 1, "report": False}
         state = mstl.fit(data=data, out=str(tmp_path / weights), **options)
         best[weights] = state.best["val_accuracy"]
     assert best[pretrained] >= 0.85

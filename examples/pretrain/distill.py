@@ -58,7 +58,9 @@ def loop(run: Run, args: argparse.Namespace, stages, rate, until: float, decay: 
         signal.signal(number, lambda *_: stop.append(True))
 
     def images(first: int) -> torch.Tensor:
-        return make_batch(photos, pool, first, UNIT, sizes_at(stages, first)[1], args.scale, args.mixup, args.seed)
+        return make_batch(
+            photos, pool, first, UNIT, sizes_at(stages, first)[1], args.scale, args.mixup, args.cutmix, args.seed
+        )
 
     def work(first: int) -> dict[str, torch.Tensor]:
         x = images(first)
@@ -208,6 +210,7 @@ def main():
     learn.add_argument("--decay", type=float, default=0.999, help="decay of the weights' moving average")
     learn.add_argument("--scale", type=scale, default=(0.15, 1.0), help="smallest and largest crop, shares of the area")
     learn.add_argument("--mixup", type=float, default=0.5, help="share of batches that are mixed")
+    learn.add_argument("--cutmix", type=float, default=0.0, help="share of the others with boxes from other photos")
     learn.add_argument("--log-every", type=int, default=5000, help="samples")
     learn.add_argument("--save-every", type=int, default=20000, help="samples")
     learn.add_argument("--probe-every", type=int, default=100000, help="samples")

@@ -120,6 +120,7 @@ def make_batch(
     size: int,
     scale: tuple[float, float],
     mixup: float,
+    cutmix: float,
     seed: int,
 ) -> torch.Tensor:
     """Return a batch of float images in 0..255, always the same one for the same arguments.
@@ -134,6 +135,7 @@ def make_batch(
         size: Side of an image.
         scale: Smallest and largest crop, as shares of the area.
         mixup: Share of batches in which images are mixed with one another.
+        cutmix: Share of the other batches in which a box of each image is taken from another one.
         seed: Seed of everything random here.
     """
     rng = np.random.default_rng([seed, start])
@@ -145,7 +147,27 @@ def make_batch(
     if rng.random() < mixup:
         share = torch.from_numpy(rng.uniform(0, 1, (batch, 1, 1, 1)).astype(np.float32))
         x = torch.lerp(x, x.roll(1, 0), share)
+    elif rng.random() < cutmix:
+        x = paste_boxes(x, rng)
     return x
+
+
+def paste_boxes(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Replace a box of each image of a batch by the same box of the next one (CutMix, Yun et al. 2019).
+
+    Args:
+        x: (N, 3, H, W).
+        rng: Source of chance; the box's share of the area is uniform in 0..1, its centre anywhere.
+    """
+    n, _, h, w = x.shape
+    side = np.sqrt(rng.uniform(0, 1, n))
+    inside = []
+    for length in (h, w):
+        centre = rng.uniform(0, length, (n, 1))
+        distance = np.abs(np.arange(length) + 0.5 - centre)
+        inside.append(torch.from_numpy(distance < side[:, None] * length / 2))
+    box = inside[0][:, None, :, None] & inside[1][:, None, None, :]
+    return torch.where(box, x.roll(1, 0), x)
 
 
 @functools.lru_cache(maxsize=2)

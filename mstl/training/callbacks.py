@@ -62,7 +62,8 @@ class Checkpoints:
     ``--resume`` needs; it is written last, so that a run killed between the two goes on from an older epoch.
 
     Where epochs are quick, as on kept features, writing takes longer than training: then not every epoch is written,
-    so that it takes a tenth of the time, and the last one in the end.
+    so that it takes a tenth of the time, and the last one in the end. Until then only what is trained is kept, as the
+    rest stays as it is; so the best net is written before a phase begins that trains more.
     """
 
     SHARE = 0.1
@@ -76,9 +77,9 @@ class Checkpoints:
         self.row = state.history[-1]
         if state.best is self.row:
             with state.averaged():
-                values = {name: value.copy() for name, value in arrays(state.net).items()}
-                self.best = values, state.metadata(), state.evaluation
-        if time.monotonic() >= self.due:
+                state.best_values = moving(state)
+            self.best = state.metadata(), state.evaluation
+        if time.monotonic() >= self.due or self.row["epoch"] + 1 == state.config.unfreeze_at:
             self.save(state)
 
     def on_end(self, state):
@@ -96,8 +97,9 @@ class Checkpoints:
         ended = time.monotonic()
         self.due = ended + (ended - started) * (1 / self.SHARE - 1)
 
-    def save_best(self, state, values, metadata, evaluation):
+    def save_best(self, state, metadata, evaluation):
         """Write best.ckpt, with what tells when not to trust it, fitted on the validation photos."""
+        values = {**arrays(state.net), **state.best_values}
         try:
             state.trust = None if evaluation.features is None else fit_trust(evaluation)
         except MstlError as error:
@@ -159,6 +161,13 @@ def save_last(state):
         },
     }
     save_checkpoint(state.folder / "last.ckpt", values, record)
+
+
+def moving(state):
+    """A copy of the parameters that are not still in this phase, as a dict from name to array."""
+    still = state.phase.policy.still
+    parameters = (parameter for parameter in state.net.get_parameters() if id(parameter) not in still)
+    return {parameter.name: parameter.asnumpy().copy() for parameter in parameters}
 
 
 def arrays(net):

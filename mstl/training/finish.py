@@ -64,11 +64,11 @@ def best_weights(state):
     if state.best is state.history[-1] and state.average is None:
         yield
         return
-    best, _ = read_checkpoint(state.folder / "best.ckpt")
+    best = state.best_values or read_checkpoint(state.folder / "best.ckpt")[0]
     differing = [
         (parameter, best[parameter.name], parameter.value().copy())
         for parameter in state.net.get_parameters()
-        if not np.array_equal(parameter.asnumpy(), best[parameter.name])  # what is frozen need not be there twice
+        if parameter.name in best and not np.array_equal(parameter.asnumpy(), best[parameter.name])
     ]
     del best
     try:

@@ -19,6 +19,7 @@ class Freeze:
 
     Attributes:
         stages: How many of the net's stages are frozen as a whole.
+        still: The ``id`` of each parameter that stays as it is, the statistics of frozen BatchNorms among them.
         frozen: Their cells.
         forward: The rest of the net, head included, as a Cell.
     """
@@ -33,12 +34,11 @@ class Freeze:
         self.frozen = [cell for name in names[:count] for cell in stages[name]]
         self.forward = TrainedPart(net, [cell for name in names[count:] for cell in stages[name]])
         self.stages = count
-        still = {id(parameter) for cell in self.frozen for parameter in cell.get_parameters()}
-        if upto == "BN":
-            still = {id(parameter) for cell in self.norms() for parameter in cell.get_parameters()}
+        still = self.norms() if upto == "BN" else self.frozen
+        self.still = {id(parameter) for cell in still for parameter in cell.get_parameters()}
         for parameter in net.get_parameters():
             # BatchNorm statistics are parameters too, but they follow the data and not a gradient
-            parameter.requires_grad = id(parameter) not in still and not parameter.name.endswith(STATISTICS)
+            parameter.requires_grad = id(parameter) not in self.still and not parameter.name.endswith(STATISTICS)
 
     def norms(self):
         """All BatchNorms of the net."""

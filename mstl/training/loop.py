@@ -5,6 +5,7 @@ import logging
 import sys
 import time
 
+import mindspore as ms
 import numpy as np
 
 from mstl.checkpoint import save_checkpoint
@@ -67,6 +68,9 @@ def fit(config=None, callbacks=(), resume=None, **options):
             callback.on_end(state)
     if state.evaluation is not None and world.first:
         finish(session, time.perf_counter() - began)
+    # MindSpore keeps what it compiled for a net, with that net's parameters, for as long as the process lives: in a
+    # notebook, every further run would take as much memory again. What is still in use is compiled anew.
+    ms.ms_memory_recycle()
     return state
 
 
@@ -84,7 +88,7 @@ def train_epoch(session, epoch):
         rate = phase.rate(epoch - 1 + index / count)
         waiting.append((phase.train_step(inputs, targets, rate, last=index + 1 == count), size))
         if state.average is not None:
-            state.average.update()
+            state.average.update(phase.policy.still)
         photos += size
         if len(waiting) == READ_TOGETHER or index + 1 == count:
             total += sum(float(loss.asnumpy()) * size for loss, size in waiting)

@@ -61,7 +61,7 @@ class Session:
         """Freeze what is frozen from this epoch on, with a new optimizer for the rest."""
         state = self.state
         state.phase = Phase(state.config, state.net, epoch, self.class_weights, self.world, len(self.train_loader))
-        self.features = None
+        self.features = state.best_values = None
 
     def compute_features(self):
         """Put all photos through what is frozen, if what comes out can be kept for the epochs of this phase."""

@@ -26,6 +26,8 @@ class TrainState:
             five classes), val_recall and val_f1 (by class), seconds.
         evaluation: Of the validation set, after the last epoch; None before the first.
         best_evaluation: The same after the best epoch; None where that was before the run was resumed.
+        best_values: What this phase trains, as it was after the best epoch: a dict from name to array. None where that
+            was in an earlier phase, or before the run was resumed; then best.ckpt alone has it.
         trust: The :class:`mstl.trust.Trust` that best.ckpt holds; None before it is written, and where there are
             no features to fit it on.
         phase: The :class:`mstl.training.phase.Phase` that it is in.
@@ -43,6 +45,7 @@ class TrainState:
     history: list = field(default_factory=list)
     evaluation: Evaluation | None = None
     best_evaluation: Evaluation | None = None
+    best_values: dict | None = None
     trust: Trust | None = None
     phase: object = None
     average: Average | None = None
