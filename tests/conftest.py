@@ -45,6 +45,14 @@ def fresh_messages(monkeypatch):
     monkeypatch.setattr(logger, "propagate", True)
 
 
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Runs leave no curves.png and no predictions.png: to draw them takes half of the time of a run on a few photos."""
+    from mstl.report import plots
+
+    monkeypatch.setattr(plots, "save", lambda figure, path: None)
+
+
 def write_photo(path, color, seed=0, size=(48, 40)):
     """A noisy JPEG of one colour."""
     rng = np.random.default_rng([seed, *color])

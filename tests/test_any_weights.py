@@ -11,6 +11,8 @@ from mstl.models import naming
 from tests.golden import foreign
 from tests.torch_writer import write_legacy, write_zip
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 def drawn(golden, layout):
     """A file's own names and values, and mstl's."""

@@ -8,6 +8,8 @@ import mstl
 from mstl.config import TrainConfig
 from tests.conftest import COLORS, write_folder, write_photo
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 BASE = {
     "model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 4, "epochs": 2, "workers": 1,
     "augment": "light", "lr": 0.01, "weight_decay": 0.01, "schedule": "constant", "warmup": 0.0,

@@ -311,23 +311,24 @@ def test_as_a_process(made, val, tmp_path):
         file.write(photo.read())
     command = [sys.executable, "-m", "mstl", "predict", str(made / "best.ckpt")]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": {**os.environ, "LC_ALL": "C"}}
+    piped = subprocess.Popen([*command, *val * 500, "-b", "8"], **options)
+    stopped = subprocess.Popen([*command, *val * 500, "-b", "8", "--out", str(tmp_path / "a.csv")], **options)
+
+    assert piped.stdout.readline().split() == [b"label", b"or", b"path"]
+    piped.stdout.close()
+    assert piped.wait(60) == 0
+    assert piped.stderr.read() == b""
+
+    part = None
+    while not part or not part.stat().st_size:
+        part = next(tmp_path.glob(".a-*"), None)
+        assert stopped.poll() is None
+    stopped.send_signal(signal.SIGINT)
+    _, err = stopped.communicate(timeout=60)
+    assert (stopped.returncode, err) == (130, b"mstl: error: interrupted\n")
+    assert len(os.listdir(tmp_path)) == 1  # the photo
+
     done = subprocess.run([*command, strange, val[3], "--format", "jsonl"], **options)
     assert (done.returncode, done.stderr) == (0, b"")
     first, second = (json.loads(line) for line in done.stdout.splitlines())
     assert os.fsencode(first["path"]) == strange and second["label"] == "\u8702"
-
-    process = subprocess.Popen([*command, *val * 500, "-b", "8"], **options)
-    assert process.stdout.readline().split() == [b"label", b"or", b"path"]
-    process.stdout.close()
-    assert process.wait(60) == 0
-    assert process.stderr.read() == b""
-
-    process = subprocess.Popen([*command, *val * 500, "-b", "8", "--out", str(tmp_path / "a.csv")], **options)
-    part = None
-    while not part or not part.stat().st_size:
-        part = next(tmp_path.glob(".a-*"), None)
-        assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (130, b"mstl: error: interrupted\n")
-    assert len(os.listdir(tmp_path)) == 1  # the photo

@@ -11,6 +11,8 @@ from mstl.config import read_config
 from mstl.models import weights
 from mstl.training.recipes import BASE, LR, RECIPES, auto, first, resolve
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 SEEDS = {  # as the two tutorials have it
     "canidae-fixed": {
         "batch_size": 18, "image_size": 224, "lr": 0.001, "momentum": 0.5, "epochs": 5, "optimizer": "momentum",

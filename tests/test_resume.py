@@ -1,6 +1,5 @@
 """A run that was stopped goes on as if it had not been."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -15,11 +14,13 @@ from mstl.checkpoint import read_checkpoint
 from mstl.training import runs
 from tests.conftest import write_folder
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 TINY = {"model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 4, "workers": 1, "report": False}
 VARIANTS = {
     "momentum": {"freeze": "none", "optimizer": "momentum", "augment": "strong"},
     "adamw-mixup-ema": {"freeze": "layer3", "optimizer": "adamw", "mixup": 0.4, "ema": 0.9, "weight_decay": 0.01},
-    "unfrozen-later": {"recipe": "finetune", "unfreeze_at": 3},
+    "unfrozen-later": {"recipe": "finetune", "unfreeze_at": 2},
 }
 
 
@@ -43,10 +44,10 @@ def rows(history):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_stopped_and_resumed_is_one_run(photos, tmp_path, name):
-    options = {**TINY, **VARIANTS[name], "data": str(photos), "epochs": 4}
+    options = {**TINY, **VARIANTS[name], "data": str(photos), "epochs": 3}
     whole = mstl.fit(out=str(tmp_path / "whole"), **options)
     with pytest.raises(StopAfter):
-        mstl.fit(out=str(tmp_path / "parts"), callbacks=[Stopper(2)], **options)
+        mstl.fit(out=str(tmp_path / "parts"), callbacks=[Stopper(1)], **options)
     resumed = mstl.fit(resume=str(tmp_path / "parts"))
     assert rows(resumed.history) == rows(whole.history)
     for file in ("last.ckpt", "best.ckpt"):
@@ -59,10 +60,10 @@ def test_stopped_and_resumed_is_one_run(photos, tmp_path, name):
 def test_killed_in_the_middle_of_an_epoch(tmp_path):
     """kill -9 at some step of the second epoch: --resume ends with the weights of the uninterrupted run."""
     data = write_folder(tmp_path / "photos", {"train": 24, "val": 2})
-    options = [f"--{key.replace('_', '-')}={value}" for key, value in TINY.items() if key != "report"]
-    options += ["--freeze=none", "--mixup=0.2", "--epochs=4", f"--data={data}", "--no-report"]
-    command = [sys.executable, "-m", "mstl.train", *options]
-    process = subprocess.Popen([*command, f"--out={tmp_path / 'parts'}"], stderr=subprocess.DEVNULL)
+    settings = {**TINY, "data": str(data), "freeze": "none", "mixup": 0.2, "epochs": 4}
+    options = [f"--{key.replace('_', '-')}={value}" for key, value in settings.items() if key != "report"]
+    command = [sys.executable, "-m", "mstl.train", "--no-report", f"--out={tmp_path / 'parts'}", *options]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     while not (tmp_path / "parts" / "history.csv").exists():
         assert process.poll() is None
         time.sleep(0.02)
@@ -71,9 +72,8 @@ def test_killed_in_the_middle_of_an_epoch(tmp_path):
     process.wait()
     finished = len(read_checkpoint(tmp_path / "parts" / "last.ckpt")[1]["resume"]["history"])
     assert 1 <= finished < 4
-    quiet = {"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "env": dict(os.environ)}
-    subprocess.run([sys.executable, "-m", "mstl.train", f"--resume={tmp_path / 'parts'}"], check=True, **quiet)
-    subprocess.run([*command, f"--out={tmp_path / 'whole'}"], check=True, **quiet)
+    mstl.fit(resume=str(tmp_path / "parts"))
+    mstl.fit(out=str(tmp_path / "whole"), **settings)
     first, second = (read_checkpoint(tmp_path / run / "last.ckpt") for run in ("whole", "parts"))
     assert max(np.abs(first[0][key].astype(float) - second[0][key]).max() for key in first[0]) <= 1e-6
     assert rows(first[1]["resume"]["history"]) == rows(second[1]["resume"]["history"])
