@@ -4,6 +4,7 @@ Nothing here imports MindSpore until a device is asked for, so that a command th
 """
 
 import contextlib
+import ctypes
 import importlib.metadata
 import os
 import random
@@ -193,3 +194,13 @@ def home():
 def offline():
     """Whether ``MSTL_OFFLINE`` forbids the network."""
     return os.environ.get("MSTL_OFFLINE", "").lower() not in ("", "0", "false", "no")
+
+
+def trim_memory():
+    """Give the operating system back what was freed: glibc keeps it for each thread that ever asked for memory.
+
+    Elsewhere than on Linux with glibc, nothing is done.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)

@@ -16,7 +16,7 @@ from mstl.data.inputs import Address, Unreadable
 from mstl.data.loader import DUMP, PREFETCH, prefetch_size
 from mstl.data.scan import DRAWINGS, PIXEL_LIMIT, examine
 from mstl.errors import MstlError
-from mstl.runtime import clamp_workers, take_ctrl_c_back
+from mstl.runtime import clamp_workers, take_ctrl_c_back, trim_memory
 
 # What Pillow would warn of is refused here, or harmless. Not by catch_warnings, which is not for several threads.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -52,6 +52,7 @@ def batches(photos, transforms, batch_size):
             part, pending = pending[:batch_size], pending[batch_size:]
             if part:
                 yield part, *one_by_one(part, transforms)
+        trim_memory()  # each pipeline has threads of its own, and what they freed would add up
 
 
 def checked(photo):

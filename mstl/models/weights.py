@@ -79,7 +79,7 @@ def own():
         "mstl",
         url="",
         filename="mstl_resnet18.ckpt",
-        sha256="edef0189a3aac7783a9259bd8a722ef6ce30eb0c747e0121f66db048b2ea44e6",
+        sha256="b4c5ac20e722dbd8915c1a7a80f5c124e2142944a3b40006a5c4dd37ab3a4ac9",
         layout="torchvision",
         licence="Apache-2.0",
         top1=None,

@@ -75,7 +75,7 @@ RECIPES = {
         "best": "accuracy",
     },
     # a linear classifier on frozen features, trained until it has settled
-    "linear": {"epochs": 12, "augment": "light", "freeze": "backbone", "lr": 0.01, "schedule": "cosine"},
+    "linear": {"epochs": 40, "augment": "light", "freeze": "backbone", "lr": 0.03, "schedule": "cosine"},
     # the head first, then everything, the deeper the layer the smaller its steps (after fastai's fine_tune)
     "finetune": {
         "epochs": 8,
