@@ -58,7 +58,7 @@ def headline(run):
     parts = "for training and for validation"
     numbers += [
         (f"Photos of {len(evaluation.classes):,} classes", f"{trained} + {evaluation.total:,}<small>{parts}</small>"),
-        ("Net", f"{text(run.model)}<small>{effort(run)}</small>"),
+        ("Net", f"{text(run.model).replace('_', '_<wbr>')}<small>{effort(run)}</small>"),  # where a line may end
     ]
     sentence = text(verdict.verdict(evaluation, run.warnings))
     return (

@@ -8,6 +8,7 @@ import mindspore as ms
 from mstl.data.loader import Loader
 from mstl.data.mixing import Mixer
 from mstl.models.folding import FoldedNet
+from mstl.runtime import trim_memory
 from mstl.training.distributed import World
 from mstl.training.evaluate import evaluate
 from mstl.training.features import FeatureLoader, FrozenPart
@@ -82,6 +83,7 @@ class Session:
             FeatureLoader(self.train_loader, views),
             FeatureLoader(self.val_loader, [frozen.activations(sets[1])]),
         )
+        trim_memory()  # of the threads that have decoded the photos
         count = "one view" if config.views == 1 else f"{config.views} views"
         logger.info("features: %s of each photo, %d computed, %d from disk", count, frozen.computed, frozen.known)
 
