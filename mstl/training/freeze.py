@@ -19,8 +19,8 @@ class Freeze:
 
     Attributes:
         stages: How many of the net's stages are frozen as a whole.
-        still: The ``id`` of each parameter that stays as it is, the statistics of frozen BatchNorms among them.
         frozen: Their cells.
+        still: The ``id`` of each parameter that stays as it is, the statistics of frozen BatchNorms among them.
         forward: The rest of the net, head included, as a Cell.
     """
 
