@@ -53,6 +53,16 @@ def no_pictures(monkeypatch):
     monkeypatch.setattr(plots, "save", lambda figure, path: None)
 
 
+@pytest.fixture(scope="module")
+def narrow_net():
+    """A resnet18 is :mod:`tests.narrow`'s in this process, for all tests of the module."""
+    from tests.narrow import narrow
+
+    with pytest.MonkeyPatch.context() as patch:
+        narrow(patch)
+        yield
+
+
 def write_photo(path, color, seed=0, size=(48, 40)):
     """A noisy JPEG of one colour."""
     rng = np.random.default_rng([seed, *color])

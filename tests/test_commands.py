@@ -11,6 +11,7 @@ from PIL import Image
 from mstl import doctor, train, visualize
 from tests.conftest import write_folder
 
+pytestmark = pytest.mark.usefixtures("narrow_net")
 TINY = ["--model", "resnet18", "--weights", "none", "--image-size", "32", "--epochs", "1"]
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import mstl
 from mstl.data import demo
 
 
@@ -51,3 +52,25 @@ def test_color_does_not_give_the_kind_away():
     }
     apart = np.abs(means["bicycle"].mean(0) - means["umbrella"].mean(0))
     assert (apart < means["bicycle"].std(0) + means["umbrella"].std(0)).all()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize(
+    ("model", "pretrained", "counts"),
+    [
+        ("efficientnet_lite0", "default", {"train": 10, "val": 6}),
+        ("resnet18", "mstl", {"train": 20, "val": 12}),
+    ],
+)
+def test_transfer_is_real(tmp_path, monkeypatch, model, pretrained, counts):
+    """On the drawn demo, pretrained features beat random ones of the same net by far."""
+    monkeypatch.setattr(demo, "COUNTS", counts)
+    data = str(demo.make(tmp_path / "demo"))
+    best = {}
+    for weights in (pretrained, "none"):
+        options = {"model": model, "weights": weights, "image_size": 128, "epochs": 20, "views": 1, "report": False}
+        state = mstl.fit(data=data, out=str(tmp_path / weights), **options)
+        best[weights] = state.best["val_accuracy"]
+    assert best[pretrained] >= 0.85
+    assert best[pretrained] - best["none"] >= 0.2

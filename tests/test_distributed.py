@@ -23,6 +23,7 @@ RUNS = {  # name: what else is asked for
     "wrong": ["--batch-size=5"],
     "dying": ["--epochs=5000"],
 }
+PATIENCE = "10"  # seconds without a sign of life after which a process counts as dead; MindSpore waits for 30
 needs_two_cores = pytest.mark.skipif(runtime.cores() < 2, reason="needs two cores")
 
 
@@ -39,7 +40,7 @@ def started(tmp_path_factory):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "MSTL_HOME": str(root / "home")},
+            env={**os.environ, "MSTL_HOME": str(root / "home"), "MS_NODE_TIMEOUT": PATIENCE},
         )
         for name, more in RUNS.items()
     }

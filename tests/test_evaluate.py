@@ -15,6 +15,7 @@ from mstl.metrics import Evaluation
 from tests.checkpoints import write_checkpoint
 from tests.conftest import COLORS, write_folder, write_photo
 
+pytestmark = pytest.mark.usefixtures("narrow_net")
 CLASSES = ("blue", "green", "red")
 PICTURES = ["confident_wrong.png", "confusion.png", "confusion_normalized.png", "reliability.png", "worst.png"]
 

@@ -21,6 +21,8 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
 SMALL = {  # settings with which a notebook takes seconds
     "01_dogs_and_wolves": {
+        "MODEL": "resnet18",
+        "WEIGHTS": "mstl",
         "IMAGE_SIZE": 64,
         "FIXED": {"recipe": "linear", "epochs": 1, "report": False},
         "TUNED": {"recipe": "finetune", "epochs": 1, "freeze": "layer4", "report": False},

@@ -17,7 +17,7 @@ from mstl.training.features import FeatureLoader, FrozenPart
 from mstl.training.freeze import Freeze
 from tests.conftest import COLORS, write_photo
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
+pytestmark = pytest.mark.usefixtures("no_pictures", "narrow_net")
 
 TINY = {"model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 5, "lr": 0.01, "report": False}
 

@@ -21,7 +21,7 @@ from mstl.config import TrainConfig
 from mstl.errors import MstlError
 from mstl.metrics import Evaluation
 from mstl.report import verdict
-from mstl.report.comparison import write_comparison
+from mstl.report.comparison import sentence, write_comparison
 from mstl.report.html import duration, history_html, write_report
 from mstl.report.run import KEPT, RunReport, load_run_report, save_run_report
 from tests.conftest import COLORS, write_photo
@@ -396,6 +396,19 @@ def test_runs_are_compared_on_the_photos_that_they_share(tmp_path):
     assert [row[-1] for row in first[1:]] == ["", "0 to 1p = 1.000", "0 to 6p = 0.031"]
     assert second == [["Setting", "best", "<second>", "worst"], ["lr", "0.2", "0.1", "0.2"]]
     assert "leak (best, <second>, worst)" in page.text("li")
+
+
+@pytest.mark.parametrize(
+    ("compared", "verdict"),
+    [
+        ((1, 0), "but not surely better than the other."),
+        ((1, 0, 0), "but not surely better than any other."),
+        ((1, 2), "and surely better than the other."),
+    ],
+)
+def test_the_sentence_says_what_is_sure(compared, verdict):
+    runs = comparison_runs()
+    assert sentence([runs[index] for index in compared]).endswith(f", {verdict}")
 
 
 def test_runs_on_other_photos_are_not_compared(tmp_path):

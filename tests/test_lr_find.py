@@ -20,6 +20,7 @@ def test_a_loss_that_never_falls_gives_the_lowest_rate():
     assert steepest([1e-6, 1e-5, 1e-4], [1.0, 2.0, 3.0]) == 1e-6
 
 
+@pytest.mark.usefixtures("narrow_net")
 def test_command(photos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = [

@@ -8,7 +8,7 @@ import mstl
 from mstl.config import TrainConfig
 from tests.conftest import COLORS, write_folder, write_photo
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
+pytestmark = pytest.mark.usefixtures("no_pictures", "narrow_net")
 
 BASE = {
     "model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 4, "epochs": 2, "workers": 1,

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -17,10 +16,12 @@ import mstl
 from mstl import MstlError, predict
 from mstl.data import inputs
 from mstl.data.inputs import Address, Unreadable, find_photos
+from tests import narrow
 from tests.checkpoints import write_checkpoint
 from tests.conftest import COLORS, write_photo
 from tests.server import Page, Server
 
+pytestmark = pytest.mark.usefixtures("narrow_net")
 CLASSES = ("ants", "\u8702")  # bees; two columns wide
 
 
@@ -304,15 +305,22 @@ def test_an_error_on_the_way_leaves_the_old_answers(run, val, tmp_path, monkeypa
 
 
 @pytest.mark.slow
-def test_as_a_process(made, val, tmp_path):
+def test_as_a_process(made, val, tmp_path, monkeypatch):
     """Names that are no text, a reader that has enough, and Ctrl-C."""
     strange = os.fsencode(tmp_path) + b"/\xff\n.jpg"
     with open(strange, "wb") as file, open(val[0], "rb") as photo:
         file.write(photo.read())
-    command = [sys.executable, "-m", "mstl", "predict", str(made / "best.ckpt")]
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": {**os.environ, "LC_ALL": "C"}}
-    piped = subprocess.Popen([*command, *val * 500, "-b", "8"], **options)
-    stopped = subprocess.Popen([*command, *val * 500, "-b", "8", "--out", str(tmp_path / "a.csv")], **options)
+    monkeypatch.setenv("LC_ALL", "C")
+
+    def start(*arguments):
+        command = narrow.command("mstl", "predict", made / "best.ckpt", *arguments)
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        return subprocess.Popen(**command, **pipes)
+
+    piped = start(*val * 500, "-b", 8)
+    stopped = start("-", "-b", 8, "--out", tmp_path / "a.csv")
+    stopped.stdin.write(os.fsencode(f"{made / 'photos'}\n") * 100)
+    stopped.stdin.flush()  # and kept open, so that it does not end by itself
 
     assert piped.stdout.readline().split() == [b"label", b"or", b"path"]
     piped.stdout.close()
@@ -328,7 +336,8 @@ def test_as_a_process(made, val, tmp_path):
     assert (stopped.returncode, err) == (130, b"mstl: error: interrupted\n")
     assert len(os.listdir(tmp_path)) == 1  # the photo
 
-    done = subprocess.run([*command, strange, val[3], "--format", "jsonl"], **options)
-    assert (done.returncode, done.stderr) == (0, b"")
-    first, second = (json.loads(line) for line in done.stdout.splitlines())
+    done = start(os.fsdecode(strange), val[3], "--format", "jsonl")
+    out, err = done.communicate(timeout=60)
+    assert (done.returncode, err) == (0, b"")
+    first, second = (json.loads(line) for line in out.splitlines())
     assert os.fsencode(first["path"]) == strange and second["label"] == "\u8702"

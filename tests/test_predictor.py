@@ -20,6 +20,7 @@ from mstl.runtime import interruptible
 from tests.checkpoints import write_checkpoint
 from tests.conftest import COLORS, write_folder, write_photo
 
+pytestmark = pytest.mark.usefixtures("narrow_net")
 CLASSES = ("blue", "green", "red")
 
 
@@ -221,7 +222,7 @@ def test_evaluation_is_calibrated(made, predictor, expected):
     assert evaluation.paths == tuple(expected)
     assert evaluation.temperature == predictor.trust.temperature == made[2].temperature
     np.testing.assert_allclose(evaluation.probabilities, [row for row, _ in expected.values()], atol=1e-4)
-    assert evaluation.features.shape == (12, 512)
+    assert evaluation.features.shape == (12, predictor.net.num_features)
     training = predictor.evaluate(split="train")
     assert (training.total, training.temperature) == (24, evaluation.temperature)
     with pytest.raises(MstlError, match="unknown split 'test': choose one of train, val"):

@@ -11,7 +11,7 @@ from mstl.config import read_config
 from mstl.models import weights
 from mstl.training.recipes import BASE, LR, RECIPES, auto, first, resolve
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
+pytestmark = pytest.mark.usefixtures("no_pictures", "narrow_net")
 
 SEEDS = {  # as the two tutorials have it
     "canidae-fixed": {

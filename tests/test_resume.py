@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -12,9 +11,10 @@ import mstl
 from mstl import MstlError
 from mstl.checkpoint import read_checkpoint
 from mstl.training import runs
+from tests import narrow
 from tests.conftest import write_folder
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
+pytestmark = pytest.mark.usefixtures("no_pictures", "narrow_net")
 
 TINY = {"model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 4, "workers": 1, "report": False}
 VARIANTS = {
@@ -62,8 +62,8 @@ def test_killed_in_the_middle_of_an_epoch(tmp_path):
     data = write_folder(tmp_path / "photos", {"train": 24, "val": 2})
     settings = {**TINY, "data": str(data), "freeze": "none", "mixup": 0.2, "epochs": 4}
     options = [f"--{key.replace('_', '-')}={value}" for key, value in settings.items() if key != "report"]
-    command = [sys.executable, "-m", "mstl.train", "--no-report", f"--out={tmp_path / 'parts'}", *options]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    command = narrow.command("mstl.train", "--no-report", f"--out={tmp_path / 'parts'}", *options)
+    process = subprocess.Popen(**command, stderr=subprocess.DEVNULL)
     while not (tmp_path / "parts" / "history.csv").exists():
         assert process.poll() is None
         time.sleep(0.02)

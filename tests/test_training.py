@@ -2,10 +2,8 @@
 
 import csv
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -14,12 +12,14 @@ import pytest
 import mstl
 from mstl import MstlError
 from mstl.checkpoint import read_checkpoint
-from mstl.data import demo
 from mstl.models.loading import read_weights
 from mstl.training.callbacks import Checkpoints
 from mstl.training.finish import best_weights
 from mstl.training.state import TrainState
+from tests import narrow
+from tests.conftest import write_folder
 
+pytestmark = pytest.mark.usefixtures("narrow_net")
 TINY = {"model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 5, "workers": 1}
 
 
@@ -30,8 +30,6 @@ def arrays(net):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run of two epochs on blue and red photos, everything trained."""
-    from tests.conftest import write_folder
-
     root = tmp_path_factory.mktemp("finished")
     data = write_folder(root / "photos", {"train": 6, "val": 3})
     seen = []
@@ -106,7 +104,6 @@ def test_predictor_says_what_the_net_said(finished):
 
 def test_predictor_refuses_other_classes_and_other_files(finished, tmp_path):
     from mstl.checkpoint import save_checkpoint
-    from tests.conftest import write_folder
 
     state, folder, _ = finished
     other = write_folder(tmp_path / "other", {"train": 2, "val": 2}, ("green", "red"))
@@ -118,9 +115,10 @@ def test_predictor_refuses_other_classes_and_other_files(finished, tmp_path):
         mstl.Predictor(tmp_path / "plain.ckpt")
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_one_seed_one_history(photos, tmp_path):
     def losses(seed, name):
-        state = mstl.fit(data=str(photos), out=str(tmp_path / name), seed=seed, epochs=2, **TINY)
+        state = mstl.fit(data=str(photos), out=str(tmp_path / name), seed=seed, epochs=2, report=False, **TINY)
         return [(row["train_loss"], row["val_loss"]) for row in state.history]
 
     first = losses(1, "a")
@@ -128,9 +126,10 @@ def test_one_seed_one_history(photos, tmp_path):
     assert losses(2, "c") != first
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_training_loss_is_the_mean_over_photos(photos, tmp_path):
     """12 photos in batches of 5: with a rate of nearly nothing, the mean over photos is that of one batch of 12."""
-    options = {**TINY, "lr": 1e-12, "epochs": 1, "data": str(photos), "augment": "none"}
+    options = {**TINY, "lr": 1e-12, "epochs": 1, "data": str(photos), "augment": "none", "report": False}
     parts = mstl.fit(out=str(tmp_path / "a"), **options).history[0]["train_loss"]
     whole = mstl.fit(out=str(tmp_path / "b"), **{**options, "batch_size": 12}).history[0]["train_loss"]
     assert parts == pytest.approx(whole, rel=1e-4)
@@ -157,6 +156,7 @@ def test_settings_out_of_range(option, message):
         mstl.TrainConfig(**option)
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize(("best", "ema"), [(1, 0), (2, 0), (2, 0.5), (3, 0)])
 def test_best_ckpt_is_the_net_of_the_best_epoch(photos, tmp_path, monkeypatch, best, ema):
     """Also where it waits in memory when another part of the net begins to be trained, and where an average is kept."""
@@ -185,11 +185,9 @@ def test_best_ckpt_is_the_net_of_the_best_epoch(photos, tmp_path, monkeypatch, b
 
 @pytest.mark.slow
 def test_ctrl_c_saves_and_ends_cleanly(photos, tmp_path):
-    command = [sys.executable, "-m", "mstl.train", "--data", photos, "--out", tmp_path / "run", "--epochs", "5000"]
-    command += ["--model", "resnet18", "--weights", "none", "--image-size", "32", "--freeze", "none"]
-    process = subprocess.Popen(
-        [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
-    )
+    options = ["--model", "resnet18", "--weights", "none", "--image-size", "32", "--freeze", "none"]
+    command = narrow.command("mstl.train", "--data", photos, "--out", tmp_path / "run", "--epochs", "5000", *options)
+    process = subprocess.Popen(**command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "run" / "history.csv").exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
@@ -201,24 +199,3 @@ def test_ctrl_c_saves_and_ends_cleanly(photos, tmp_path):
     parameters, metadata = read_checkpoint(tmp_path / "run" / "last.ckpt")
     assert metadata["classes"] == ["blue", "red"] and "fc.weight" in parameters
     assert (tmp_path / "run" / "curves.png").exists()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("model", "pretrained", "counts"),
-    [
-        ("efficientnet_lite0", "default", {"train": 10, "val": 6}),
-        ("resnet18", "mstl", demo.COUNTS),
-    ],
-)
-def test_transfer_is_real(tmp_path, monkeypatch, model, pretrained, counts):
-    """On the drawn demo, pretrained features beat random ones of the same net by far."""
-    monkeypatch.setattr(demo, "COUNTS", counts)
-    data = str(demo.make(tmp_path / "demo"))
-    best = {}
-    for weights in (pretrained, "none"):
-        options = {"model": model, "weights": weights, "image_size": 128, "epochs": 20, "views": 1, "report": False}
-        state = mstl.fit(data=data, out=str(tmp_path / weights), **options)
-        best[weights] = state.best["val_accuracy"]
-    assert best[pretrained] >= 0.85
-    assert best[pretrained] - best["none"] >= 0.2

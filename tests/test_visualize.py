@@ -14,6 +14,7 @@ from mstl.report.run import load_run_report
 from tests.checkpoints import write_checkpoint
 from tests.conftest import COLORS, write_folder, write_photo
 
+pytestmark = pytest.mark.usefixtures("narrow_net")
 CLASSES = ("blue", "green", "red")
 
 

@@ -125,9 +125,12 @@ class ResNet(nn.Cell):
         groups, base_width: A Bottleneck's; 1 and 64 make an ordinary ResNet.
 
     Attributes:
+        width: Channels of the stem and of the first layer's blocks; each further layer has twice as many.
         num_features: Channels of what ``forward_features`` gives.
         padding, pool_padding: As given; a checkpoint keeps them.
     """
+
+    width = 64
 
     def __init__(
         self, block, layers, num_classes=1000, padding=compat.SYMMETRIC, pool_padding=None, groups=1, base_width=64
@@ -135,17 +138,17 @@ class ResNet(nn.Cell):
         super().__init__()
         self.padding = padding
         self.pool_padding = pool_padding or padding
-        self.num_features = 512 * block.expansion
-        self.conv1 = compat.conv2d(3, 64, 7, stride=2, padding=padding)
-        self.norm = compat.batch_norm2d(64)
+        width, out = self.width, self.width * block.expansion
+        self.num_features = 8 * out
+        self.conv1 = compat.conv2d(3, width, 7, stride=2, padding=padding)
+        self.norm = compat.batch_norm2d(width)
         self.relu = nn.ReLU()
         self.max_pool = compat.MaxPool3x3(self.pool_padding)
         shared = {"padding": padding, "groups": groups, "base_width": base_width}
-        out = 64 * block.expansion
-        self.layer1 = make_layer(64, block, 64, layers[0], **shared)
-        self.layer2 = make_layer(out, block, 128, layers[1], stride=2, **shared)
-        self.layer3 = make_layer(out * 2, block, 256, layers[2], stride=2, **shared)
-        self.layer4 = make_layer(out * 4, block, 512, layers[3], stride=2, **shared)
+        self.layer1 = make_layer(width, block, width, layers[0], **shared)
+        self.layer2 = make_layer(out, block, width * 2, layers[1], stride=2, **shared)
+        self.layer3 = make_layer(out * 2, block, width * 4, layers[2], stride=2, **shared)
+        self.layer4 = make_layer(out * 4, block, width * 8, layers[3], stride=2, **shared)
         self.flatten = nn.Flatten()
         self.reset_head(num_classes)
 

@@ -41,6 +41,8 @@ def sentence(runs):
     worse = sum(against(best, other)[2] < SURE for other in others)
     if worse == len(others):
         return f"{text}, and surely better than the other{'s' if worse > 1 else ''}."
+    if worse == 0:
+        return f"{text}, but not surely better than {'any' if len(others) > 1 else 'the'} other."
     return f"{text}; {worse} of the {len(others)} others {'is' if worse == 1 else 'are'} surely worse."
 
 

@@ -1,0 +1,33 @@
+"""A narrow ResNet-18, for tests of what happens around a net: it is made, compiled, trained and written in less time.
+
+``python -m tests.narrow mstl.train ...`` runs a module with it, in a process of its own.
+"""
+
+import os
+import runpy
+import sys
+
+import pytest
+
+from mstl.models.builders import RESNETS
+from mstl.models.resnet import BasicBlock, ResNet
+
+
+def narrow(patch):
+    """Give a resnet18 one block a layer and a quarter of its channels, for as long as the MonkeyPatch holds."""
+    patch.setattr(ResNet, "width", 16)
+    patch.setitem(RESNETS, "resnet18", (BasicBlock, (1, 1, 1, 1), 1, 64))
+
+
+def command(module, *arguments):
+    """What runs ``python -m module`` with the narrow net, as arguments for :class:`subprocess.Popen`."""
+    return {
+        "args": [sys.executable, "-m", "tests.narrow", module, *map(str, arguments)],
+        "env": {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    }
+
+
+if __name__ == "__main__":
+    narrow(pytest.MonkeyPatch())
+    sys.argv = sys.argv[1:]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
