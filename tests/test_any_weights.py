@@ -53,7 +53,14 @@ def test_train_from(photos, tmp_path, name):
     values, own = drawn(golden, layout)
     write(tmp_path / name, values)
     model = golden.split("-")[1]
-    options = {"epochs": 1, "image_size": 32, "batch_size": 6, "out": str(tmp_path / "run"), "lr": 1e-6}
+    options = {
+        "epochs": 1,
+        "image_size": 32,
+        "batch_size": 6,
+        "out": str(tmp_path / "run"),
+        "lr": 1e-6,
+        "report": False,
+    }
     state = mstl.fit(data=str(photos), model=model, weights=str(tmp_path / name), **options)
     assert (state.net.padding, state.net.pool_padding) == padding
     now = {parameter.name: parameter.asnumpy() for parameter in state.net.get_parameters()}

@@ -15,7 +15,7 @@ def test_training_finishes_and_names_each_bad_file_once(tmp_path):
     good = unusual(data / "train" / "blue")
     (tmp_path / "cwd").mkdir()
     command = [sys.executable, "-m", "mstl.train", f"--data={data}", f"--out={tmp_path / 'run'}", "--model=resnet18"]
-    command += ["--weights=none", "--image-size=32", "--epochs=1"]
+    command += ["--weights=none", "--image-size=32", "--epochs=1", "--no-report"]
     done = subprocess.run(
         command, cwd=tmp_path / "cwd", capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},

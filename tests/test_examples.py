@@ -6,7 +6,6 @@ import io
 import os
 import re
 import runpy
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -73,17 +72,12 @@ def pictures(notebook):
 
 
 @pytest.mark.slow
-def test_own_callback_ends_the_run(photos, tmp_path):
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / "own_callback.py", photos, "0.0"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("1 epochs")
-    assert done.stderr == ""
+def test_own_callback_ends_the_run(photos, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    run_script("own_callback.py", photos, "0.0")
+    out, err = capfd.readouterr()
+    assert out.splitlines()[-1].startswith("1 epochs")
+    assert err == ""
 
 
 @pytest.mark.slow
