@@ -20,7 +20,7 @@ PARAMETERS = "parameters"  # the tag of the cell with the settings
 PLAIN = "figure.dpi: 80"  # smaller pictures
 
 
-def run(path, folder, settings=None, timeout=600):
+def run(path, folder, settings=None, timeout=600, env=None):
     """Run a notebook in a folder.
 
     Args:
@@ -28,6 +28,7 @@ def run(path, folder, settings=None, timeout=600):
         folder: What the notebook's relative paths are taken against.
         settings: A dict of what overrides the notebook's own settings.
         timeout: Seconds that a cell may take.
+        env: The environment that it runs in; this process's if not given.
 
     Returns:
         The notebook with its outputs.
@@ -41,7 +42,7 @@ def run(path, folder, settings=None, timeout=600):
         cell.source = "\n".join([cell.source, *(f"{name} = {value!r}" for name, value in settings.items())])
     resources = {"metadata": {"path": str(folder)}}
     options = {"timeout": timeout, "resources": resources, "record_timing": False, "coalesce_streams": True}
-    NotebookClient(notebook, **options).execute()
+    NotebookClient(notebook, **options).execute(env=env or os.environ)
     return notebook
 
 
@@ -77,11 +78,10 @@ def main(*paths):
     """Run notebooks one after the other and write them back."""
     for path in map(Path, paths or sorted(Path(__file__).parent.glob("*.ipynb"))):
         with tempfile.TemporaryDirectory() as folder:
-            os.environ["MSTL_HOME"] = str(Path(folder, "home"))
             work = Path(folder, "work")
             work.mkdir()
             (work / "matplotlibrc").write_text(PLAIN)
-            notebook = run(path, work)
+            notebook = run(path, work, env={**os.environ, "MSTL_HOME": str(Path(folder, "home"))})
         tidy(notebook)
         complaints = [output.text for output in outputs(notebook) if output.get("name") == "stderr"]
         if complaints:

@@ -1,5 +1,6 @@
 """Images made on the fly, a cache folder for each test session, and no network."""
 
+import contextlib
 import gc
 import logging
 import os
@@ -27,6 +28,18 @@ def memory_comes_back():
     if "mindspore" in sys.modules:
         gc.collect()
         sys.modules["mindspore"].ms_memory_recycle()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def notebook_runs(request, tmp_path_factory):
+    """What :func:`tests.notebooks.running` gives, begun before the first test where a test will ask for it."""
+    if not any(item.originalname == "test_a_notebook_runs" for item in request.session.items):
+        yield {}
+        return
+    from tests.notebooks import can_run, running
+
+    with running(tmp_path_factory.mktemp("notebooks")) if can_run() else contextlib.nullcontext({}) as results:
+        yield results
 
 
 @pytest.fixture(autouse=True)

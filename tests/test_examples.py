@@ -3,32 +3,16 @@
 import ast
 import base64
 import io
-import os
 import re
 import runpy
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mstl.data import demo
+from tests.notebooks import EXAMPLES, NOTEBOOKS, can_run
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
-NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
-SMALL = {  # settings with which a notebook takes seconds
-    "01_dogs_and_wolves": {
-        "MODEL": "resnet18",
-        "WEIGHTS": "mstl",
-        "IMAGE_SIZE": 64,
-        "FIXED": {"recipe": "linear", "epochs": 1, "report": False},
-        "TUNED": {"recipe": "finetune", "epochs": 1, "freeze": "layer4", "report": False},
-    },
-    "02_food": {"IMAGE_SIZE": 64, "EPOCHS": 1},
-    "03_your_own_photos": {"IMAGE_SIZE": 64, "EPOCHS": 1},
-}
 FOREIGN = re.compile(r"(?<![\w.])/(work|tmp|root|home|opt|Users|var)/")
 
 
@@ -105,32 +89,14 @@ def test_recipes_are_compared_and_the_best_net_sorts_photos(photos, tmp_path, mo
     assert len(list((tmp_path / "sorted").glob("*/inner/1.jpg"))) == 1
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """The notebooks, run two at a time on a demo of a few pictures: a dict from name to what will be the result."""
-    pytest.importorskip("nbclient")
-    pytest.importorskip("ipykernel")
-    from examples.run_notebooks import run
-
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
-        patch.setenv("MSTL_HOME", str(tmp_path_factory.mktemp("home")))
-        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-        patch.setattr(demo, "COUNTS", {"train": 6, "val": 4})
-        demo.make()
-        folders = [tmp_path_factory.mktemp(path.stem) for path in NOTEBOOKS]
-        yield {
-            path: pool.submit(run, path, folder, SMALL[path.stem])
-            for path, folder in zip(NOTEBOOKS, folders, strict=True)
-        }
-
-
 @pytest.mark.slow
+@pytest.mark.skipif(not can_run(), reason="the extra `notebook` is not installed")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs(path, runs):
+def test_a_notebook_runs(path, notebook_runs):
     from examples.run_notebooks import outputs, tidy
 
     before = path.read_bytes()
-    notebook = runs[path].result()
+    notebook = notebook_runs[path].result()
     assert path.read_bytes() == before
     for cell in code_cells(notebook):
         assert bool(cell.outputs) == shows_something(cell.source), cell.source
