@@ -32,10 +32,10 @@ def images():
     ],
 )
 def test_folded_answers_are_the_nets_own(model, options, images, monkeypatch):
-    """A ResNet of one block a layer folds as a deeper one, and is compiled in less time."""
+    """With one block with a shortcut and one without, a ResNet folds as a deeper one, compiled in less time."""
     if model in RESNETS:
         block, _, *widths = RESNETS[model]
-        monkeypatch.setitem(RESNETS, model, (block, (1, 1, 1, 1), *widths))
+        monkeypatch.setitem(RESNETS, model, (block, (2, 1, 1, 1), *widths))
     net = scatter(mstl.build_model(model, 7, **options))
     logits = net(ms.Tensor(images)).asnumpy()
     features = net.forward_features(ms.Tensor(images)).asnumpy().mean((2, 3))

@@ -10,7 +10,6 @@ from mstl.training.freeze import STATISTICS, Freeze
 from mstl.training.optim import Stepper, make_groups
 from mstl.training.step import make_train_step, soft_cross_entropy
 
-pytestmark = pytest.mark.usefixtures("narrow_net")
 ORDER = ("stem", "layer1", "layer2", "layer3", "layer4")
 
 
@@ -98,4 +97,4 @@ def test_one_policy_after_another():
     Freeze(net, "backbone")
     assert {parameter.name for parameter in net.trainable_params()} == {"fc.weight", "fc.bias"}
     Freeze(net, "none")
-    assert len(net.trainable_params()) == 3 + 4 * 6 + 3 * 3 + 2  # stem, blocks, their shortcuts, head
+    assert len(net.trainable_params()) == 3 + 8 * 6 + 3 * 3 + 2  # stem, blocks, their shortcuts, head
