@@ -76,6 +76,11 @@ def narrow_net():
         yield
 
 
+def environment(**more):
+    """This process's environment, for one that finds the same modules wherever it is started."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **more}
+
+
 def write_photo(path, color, seed=0, size=(48, 40)):
     """A noisy JPEG of one colour."""
     rng = np.random.default_rng([seed, *color])

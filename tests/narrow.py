@@ -3,7 +3,6 @@
 ``python -m tests.narrow mstl.train ...`` runs a module with it, in a process of its own.
 """
 
-import os
 import runpy
 import sys
 
@@ -11,6 +10,7 @@ import pytest
 
 from mstl.models.builders import RESNETS
 from mstl.models.resnet import BasicBlock, ResNet
+from tests.conftest import environment
 
 
 def narrow(patch):
@@ -23,7 +23,7 @@ def command(module, *arguments):
     """What runs ``python -m module`` with the narrow net, as arguments for :class:`subprocess.Popen`."""
     return {
         "args": [sys.executable, "-m", "tests.narrow", module, *map(str, arguments)],
-        "env": {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        "env": environment(),
     }
 
 

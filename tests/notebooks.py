@@ -2,12 +2,12 @@
 
 import contextlib
 import importlib.util
-import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import environment
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
@@ -47,7 +47,7 @@ def running(folder):
         patch.setenv("MSTL_HOME", str(home))
         patch.setattr(demo, "COUNTS", {"train": 6, "val": 4})
         demo.make()
-    env = {**os.environ, "MSTL_HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)}
+    env = environment(MSTL_HOME=str(home))
     pool = ThreadPoolExecutor(1)
     results = {}
     for path in NOTEBOOKS:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from mstl.checkpoint import read_checkpoint
-from tests.conftest import write_folder
+from tests.conftest import environment, write_folder
 from tests.test_check import unusable, unusual
 
 
@@ -18,7 +18,7 @@ def test_training_finishes_and_names_each_bad_file_once(tmp_path):
     command += ["--weights=none", "--image-size=32", "--epochs=1", "--no-report"]
     done = subprocess.run(
         command, cwd=tmp_path / "cwd", capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr and "[ERROR]" not in done.stderr
