@@ -27,9 +27,9 @@ def training_step(net, images, labels, mode):
     import mindspore as ms
 
     from mstl import TrainConfig
-    from mstl.data.mixing import Mixer
+    from mstl.data.loading.mixup import Mixer
+    from mstl.runtime.processes import World
     from mstl.training import recipes
-    from mstl.training.distributed import World
     from mstl.training.phase import Phase
 
     config = TrainConfig(
@@ -48,15 +48,15 @@ def training_step(net, images, labels, mode):
 
 def frozen_forward(net):
     """The backbone as ``mstl train`` runs it where it is frozen: (n, 3, 224, 224) arrays -> an array of features."""
-    from mstl.models.folding import FoldedNet
+    from mstl.models.fusing import FusedModel
 
-    return FoldedNet(net).front(len(net.stages()))
+    return FusedModel(net).front(len(net.stages()))
 
 
 def build(options):
     """The net with the weights that all sides share."""
     from mstl import build_model
-    from mstl.runtime import use_device
+    from mstl.runtime.devices import use_device
 
     use_device("CPU")
     return build_model(options.model, CLASSES, options.weights)

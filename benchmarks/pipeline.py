@@ -26,7 +26,7 @@ def add_arguments(parser):
 def run(options):
     """Measure each way, print the table, write the JSON."""
     from mstl import Preprocessing, load_data
-    from mstl.data.transforms import AUGMENTS, eval_transforms, train_transforms
+    from mstl.data.loading.transforms import AUGMENTS, eval_transforms, train_transforms
 
     images, _ = load_data(options.data)
     limits = {
@@ -52,7 +52,7 @@ def run(options):
 
 def measure(images, transforms, passes, photos, seed=1, workers=None):
     """The best pass: photos a second, and processor milliseconds a photo."""
-    from mstl.data.loader import Loader
+    from mstl.data.loading.loader import Loader
 
     rates, costs = [], []
     epochs = -(-photos // len(images))

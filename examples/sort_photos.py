@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import mstl
-from mstl.data.inputs import Unreadable, find_photos
+from mstl.data.finding.predict_inputs import Unreadable, find_images
 
 UNKNOWN = "none of these"
 
@@ -19,7 +19,7 @@ UNKNOWN = "none of these"
 def main(checkpoint, photos, out):
     """Copy each photo to ``out/<class>/``, and say how many went where."""
     counts = Counter()
-    for answer in mstl.Predictor(checkpoint).stream(find_photos([photos])):
+    for answer in mstl.Predictor(checkpoint).stream(find_images([photos])):
         if isinstance(answer, Unreadable):
             print(f"left out {answer.path}: {answer.reason}", file=sys.stderr)
             continue

@@ -6,7 +6,7 @@ MindSpore.
 
 import importlib
 
-from mstl.runtime import prepare_environment
+from mstl.runtime.environment import prepare_environment
 
 __version__ = "0.1.0"
 
@@ -14,23 +14,23 @@ _HOME = {
     "MstlError": "mstl.errors",
     "TrainConfig": "mstl.config",
     "Preprocessing": "mstl.config",
-    "resnet18": "mstl.models.builders",
-    "resnet34": "mstl.models.builders",
-    "resnet50": "mstl.models.builders",
-    "resnet101": "mstl.models.builders",
-    "resnet152": "mstl.models.builders",
-    "resnext50_32x4d": "mstl.models.builders",
-    "resnext101_32x8d": "mstl.models.builders",
-    "resnext101_64x4d": "mstl.models.builders",
-    "wide_resnet50_2": "mstl.models.builders",
-    "wide_resnet101_2": "mstl.models.builders",
-    "efficientnet_lite0": "mstl.models.builders",
-    "build_model": "mstl.models.builders",
+    "resnet18": "mstl.models.factory",
+    "resnet34": "mstl.models.factory",
+    "resnet50": "mstl.models.factory",
+    "resnet101": "mstl.models.factory",
+    "resnet152": "mstl.models.factory",
+    "resnext50_32x4d": "mstl.models.factory",
+    "resnext101_32x8d": "mstl.models.factory",
+    "resnext101_64x4d": "mstl.models.factory",
+    "wide_resnet50_2": "mstl.models.factory",
+    "wide_resnet101_2": "mstl.models.factory",
+    "efficientnet_lite0": "mstl.models.factory",
+    "build_model": "mstl.models.factory",
     "load_weights": "mstl.models.loading",
-    "load_data": "mstl.data.datasets",
-    "fit": "mstl.training.loop",
+    "load_data": "mstl.data.dataset",
+    "fit": "mstl.fitting",
     "Predictor": "mstl.predictor",
-    "Evaluation": "mstl.metrics",
+    "Evaluation": "mstl.evaluation.metrics",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -6,20 +6,10 @@ import click
 
 import mstl
 
-# command: its module. `data` is a package of the library, so that its command cannot have the same name.
-COMMANDS = {
-    "train": "train",
-    "evaluate": "evaluate",
-    "predict": "predict",
-    "visualize": "visualize",
-    "report": "report_command",
-    "lr-find": "lr_find",
-    "data": "data_tools",
-    "weights": "weights",
-    "convert": "convert",
-    "cache": "cache",
-    "doctor": "doctor",
-}
+COMMANDS = (
+    *("train", "evaluate", "predict", "visualize", "report"),
+    *("lr-find", "data", "weights", "convert", "cache", "doctor"),
+)
 
 
 class LazyGroup(click.Group):
@@ -30,8 +20,10 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, context, name):
-        """The command of a module, which has the command's name."""
-        return importlib.import_module(f"mstl.{COMMANDS[name]}").main if name in COMMANDS else None
+        """The command, from its module in `mstl.commands`."""
+        if name not in COMMANDS:
+            return None
+        return importlib.import_module(f"mstl.commands.{name.replace('-', '_')}_command").main
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,6 +1,7 @@
 """Files that are either whole or not there."""
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -56,3 +57,18 @@ def make_folder(path):
             return path
     except OSError as error:
         raise MstlError(f"cannot write into the folder {path}: {error.strerror or error}; choose another") from error
+
+
+def digest(path):
+    """The sha256 of a file, as hexadecimal digits."""
+    total = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            total.update(block)
+    return total.hexdigest()
+
+
+def flush(path):
+    """Bring a file's bytes to the disk, so that a power cut after its renaming leaves no empty one."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())

@@ -6,22 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
-from mstl import compat
-from mstl.calibration import softmax
 from mstl.config import Preprocessing
-from mstl.data.datasets import ImageSet
-from mstl.data.held_out import load_held_out
-from mstl.data.inputs import Address, Unreadable
-from mstl.data.loader import Loader
-from mstl.data.streaming import batches
-from mstl.data.transforms import eval_transforms
+from mstl.data.dataset import ImageSet
+from mstl.data.evaluation_data import load_held_out
+from mstl.data.finding.predict_inputs import Address, Unreadable
+from mstl.data.loading.loader import Loader
+from mstl.data.loading.streaming import batches
+from mstl.data.loading.transforms import eval_transforms
 from mstl.errors import MstlError
-from mstl.models.builders import build_model
-from mstl.models.folding import FoldedNet
+from mstl.evaluation.calibration import softmax
+from mstl.evaluation.evaluate import evaluate
+from mstl.evaluation.rejection import BANK, Rejector
+from mstl.models import layers
+from mstl.models.factory import build_model
+from mstl.models.fusing import FusedModel
 from mstl.models.loading import load_weights, read_weights
-from mstl.runtime import use_device
-from mstl.training.evaluate import evaluate
-from mstl.trust import BANK, Trust
+from mstl.runtime.devices import use_device
 
 BATCH = 32  # photos that are read and answered together
 SPLITS = ("train", "val")
@@ -36,7 +36,7 @@ class Prediction:
         label: The most probable class.
         probability: Of that class, calibrated where the checkpoint can.
         top: The most probable classes, pairs of label and probability, the first one first.
-        rejected: Whether it is none of the classes, by :class:`mstl.trust.Trust`; None where the checkpoint cannot say.
+        rejected: Whether it is none of the classes, by :class:`mstl.evaluation.rejection.Rejector`; None where the checkpoint cannot say.
     """
 
     path: str | None
@@ -58,7 +58,7 @@ class Predictor:
         classes: Names, in the order of the net's outputs.
         preprocessing: How a photo becomes the net's input.
         transforms: The same, as operations.
-        trust: The :class:`mstl.trust.Trust` that was fitted after training; None where the checkpoint has none.
+        trust: The :class:`mstl.evaluation.rejection.Rejector` that was fitted after training; None where the checkpoint has none.
         metadata: All that the checkpoint says about itself.
 
     Raises:
@@ -77,14 +77,14 @@ class Predictor:
         self.classes = tuple(self.metadata["classes"])
         self.preprocessing = Preprocessing.from_dict(self.metadata["preprocessing"])
         self.transforms = eval_transforms(self.preprocessing, self.metadata["config"]["augment"])
-        self.trust = trust_of(weights)
-        self.net = net_of(weights, len(self.classes))
-        self._run = FoldedNet(self.net).answers()
+        self.rejector = rejector_of(weights)
+        self.model = model_of(weights, len(self.classes))
+        self._run = FusedModel(self.model).answers()
 
     @property
     def temperature(self):
         """What logits are divided by before they become probabilities; 1 where the checkpoint has none."""
-        return 1.0 if self.trust is None else self.trust.temperature
+        return 1.0 if self.rejector is None else self.rejector.temperature
 
     def __call__(self, images, top=5):
         """Predict photos.
@@ -114,13 +114,13 @@ class Predictor:
         """Predict any number of photos, in constant memory.
 
         Args:
-            photos: An iterable of what :meth:`__call__` takes, or of what :func:`mstl.data.inputs.find_photos` gives.
+            photos: An iterable of what :meth:`__call__` takes, or of what :func:`mstl.data.finding.predict_inputs.find_images` gives.
             batch_size: Photos that are read and answered together; 32 if not given.
             top: How many of the most probable classes to name.
 
         Yields:
             A :class:`Prediction` for each photo, in their order; for one that cannot be read, a
-            :class:`mstl.data.inputs.Unreadable`.
+            :class:`mstl.data.finding.predict_inputs.Unreadable`.
 
         Raises:
             MstlError: Something is given that is no photo.
@@ -148,7 +148,7 @@ class Predictor:
             raise MstlError(f"{self.path} gives answers that are no numbers: its training diverged; train again")
         probabilities = softmax(logits / self.temperature)
         order = np.argsort(-logits, axis=1, kind="stable")[:, : max(1, top)]
-        rejected = [None] * len(images) if self.trust is None else self.trust.rejected(logits, features).tolist()
+        rejected = [None] * len(images) if self.rejector is None else self.rejector.rejected(logits, features).tolist()
         for row, best, reject in zip(probabilities, order, rejected, strict=True):
             pairs = tuple((self.classes[index], float(row[index])) for index in best)
             yield *pairs[0], pairs, reject
@@ -160,7 +160,7 @@ class Predictor:
             data: What ``--data`` takes; the data that it was trained on if not given.
 
         Returns:
-            A pair of :class:`mstl.data.datasets.ImageSet`, photos to train on and to evaluate on: divided as they were
+            A pair of :class:`mstl.data.dataset.ImageSet`, photos to train on and to evaluate on: divided as they were
             for the training, or as other data is; other data that is not divided is evaluated as a whole, and there is
             None to train on.
 
@@ -173,14 +173,14 @@ class Predictor:
         """Predict the photos of a data set and compare with their labels.
 
         Args:
-            data: What ``--data`` takes, or an :class:`mstl.data.datasets.ImageSet`; the data that it was trained on if
+            data: What ``--data`` takes, or an :class:`mstl.data.dataset.ImageSet`; the data that it was trained on if
                 not given.
             split: ``"val"`` for the second, ``"train"`` for the first of what :meth:`photos` gives.
             batch_size: Photos at a time.
             workers: Threads that read photos.
 
         Returns:
-            An :class:`mstl.metrics.Evaluation`, calibrated where the checkpoint can.
+            An :class:`mstl.evaluation.metrics.Evaluation`, calibrated where the checkpoint can.
 
         Raises:
             MstlError: The data is not there, has no such part, or has classes that the net does not know.
@@ -194,27 +194,27 @@ class Predictor:
         return evaluate(self.answers, loader).calibrated(self.temperature)
 
 
-def trust_of(weights):
+def rejector_of(weights):
     """What a checkpoint keeps of when to trust it; None where it keeps nothing."""
     record = weights.metadata.get("trust")
-    return Trust.from_record(record, weights.extras) if record and BANK in weights.extras else None
+    return Rejector.from_record(record, weights.extras) if record and BANK in weights.extras else None
 
 
-def net_of(weights, num_classes):
+def model_of(weights, num_classes):
     """The net of a checkpoint that has been read, in evaluation mode.
 
     Raises:
         MstlError: The weights are not those of the net that its record tells of.
     """
-    with compat.without_values():
-        net = build_model(weights.metadata["model"], num_classes, None, weights.padding, weights.pool_padding)
-    if load_weights(net, weights):
+    with layers.without_values():
+        model = build_model(weights.metadata["model"], num_classes, None, weights.padding, weights.pool_padding)
+    if load_weights(model, weights):
         raise MstlError(
             f"{weights.path} has a head of {weights.num_classes} classes, but the names of {num_classes}: train again"
         )
-    net.preprocessing = weights.preprocessing
-    net.set_train(False)
-    return net
+    model.preprocessing = weights.preprocessing
+    model.set_train(False)
+    return model
 
 
 def name_of(photo):

@@ -5,17 +5,17 @@ import numpy as np
 
 import mstl
 from mstl.checkpoint import save_checkpoint
-from mstl.data.loader import Loader
-from mstl.data.transforms import eval_transforms
-from mstl.metrics import Evaluation
-from mstl.models.folding import FoldedNet
-from mstl.training.evaluate import evaluate
-from mstl.trust import fit_trust
+from mstl.data.loading.loader import Loader
+from mstl.data.loading.transforms import eval_transforms
+from mstl.evaluation.evaluate import evaluate
+from mstl.evaluation.metrics import Evaluation
+from mstl.evaluation.rejection import fit_rejector
+from mstl.models.fusing import FusedModel
 
 SPREAD = 6  # between the largest and the smallest logit of a photo, about
 
 
-def write_checkpoint(path, data, trust=True, **options):
+def write_checkpoint(path, data, rejector=True, **options):
     """Write a checkpoint of a ResNet-18 for photos of 32 px.
 
     Args:
@@ -31,14 +31,16 @@ def write_checkpoint(path, data, trust=True, **options):
     sets = mstl.load_data(config.data, config.val, config.val_split, config.seed)
     net = mstl.resnet18(num_classes=len(sets[0].classes))
     scatter(net)
-    preprocessing, answers = mstl.Preprocessing().at(32), FoldedNet(net).answers()
+    preprocessing, answers = mstl.Preprocessing().at(32), FusedModel(net).answers()
     train, val = (evaluate(answers, Loader(images, eval_transforms(preprocessing), 8)) for images in sets)
     means = np.stack([train.features[train.labels == label].mean(axis=0) for label in range(len(train.classes))])
     weight, bias = means, -(means**2).sum(axis=1) / 2  # the nearest mean is the answer
     scale = SPREAD / np.ptp(val.features @ weight.T + bias, axis=1).mean()
     values = {parameter.name: parameter.asnumpy() for parameter in net.get_parameters()}
     values["fc.weight"], values["fc.bias"] = scale * weight, scale * bias
-    fitted = fit_trust(Evaluation(scale * (val.features @ weight.T + bias), val.labels, val.classes, (), val.features))
+    fitted = fit_rejector(
+        Evaluation(scale * (val.features @ weight.T + bias), val.labels, val.classes, (), val.features)
+    )
     record = {
         "mstl_version": mstl.__version__,
         "model": "resnet18",
@@ -47,10 +49,10 @@ def write_checkpoint(path, data, trust=True, **options):
         "classes": list(train.classes),
         "preprocessing": preprocessing.to_dict(),
         "config": config.to_dict(),
-        **({"trust": fitted.to_record()} if trust else {}),
+        **({"trust": fitted.to_record()} if rejector else {}),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(path, {**values, **(fitted.arrays() if trust else {})}, record)
+    save_checkpoint(path, {**values, **(fitted.arrays() if rejector else {})}, record)
     return fitted
 
 

@@ -67,7 +67,7 @@ def no_pictures(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def narrow_net():
+def narrow_model():
     """A resnet18 is :mod:`tests.narrow`'s in this process, for all tests of the module."""
     from tests.narrow import narrow
 

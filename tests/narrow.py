@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from mstl.models.builders import RESNETS
+from mstl.models.factory import RESNETS
 from mstl.models.resnet import BasicBlock, ResNet
 from tests.conftest import environment
 

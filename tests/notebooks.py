@@ -40,7 +40,7 @@ def running(folder):
         A dict from the notebook's path to a Future of the notebook with its outputs.
     """
     from examples.run_notebooks import run
-    from mstl.data import demo
+    from mstl.data.finding import demo
 
     home = folder / "home"
     with pytest.MonkeyPatch.context() as patch:

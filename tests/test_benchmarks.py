@@ -14,7 +14,7 @@ from PIL import Image
 from benchmarks import extract, fixed, growth, measure, photos, predict, setting, table
 from benchmarks.__main__ import CASES, build_parser
 from benchmarks.measure import Done
-from mstl.models import naming
+from mstl.models import key_mapping
 from tests.conftest import write_folder, write_photo
 
 DATA = {"fixed", "finetune", "extract", "predict", "growth", "pipeline"}
@@ -346,8 +346,8 @@ MODELS = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
 @pytest.mark.parametrize("model", MODELS)
 def test_the_names_of_the_weights_are_those_that_mstl_reads(model):
     shapes = torchvision_shapes(model)
-    assert naming.find_layout(shapes) == "torchvision"
-    assert naming.recognise(naming.from_torchvision(shapes)) == model
+    assert key_mapping.find_layout(shapes) == "torchvision"
+    assert key_mapping.recognise(key_mapping.from_torchvision(shapes)) == model
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -12,15 +12,15 @@ from PIL import Image
 import mstl
 from mstl import MstlError
 from mstl.checkpoint import read_checkpoint, save_checkpoint
-from mstl.data import streaming
-from mstl.data.inputs import Unreadable
-from mstl.data.loader import Loader
+from mstl.data.finding.predict_inputs import Unreadable
+from mstl.data.loading import streaming
+from mstl.data.loading.loader import Loader
 from mstl.predictor import Prediction
-from mstl.runtime import interruptible
+from mstl.runtime.interrupts import interruptible
 from tests.checkpoints import write_checkpoint
 from tests.conftest import COLORS, write_folder, write_photo
 
-pytestmark = pytest.mark.usefixtures("narrow_net")
+pytestmark = pytest.mark.usefixtures("narrow_model")
 CLASSES = ("blue", "green", "red")
 
 
@@ -43,8 +43,8 @@ def expected(made, predictor):
     _, val = mstl.load_data(str(made[0]))
     trust, rows = made[2], {}
     for index, (images, _) in enumerate(Loader(val, predictor.transforms, 1).batches()):
-        maps = predictor.net.forward_features(images)
-        logits, features = predictor.net.forward_head(maps).asnumpy(), maps.asnumpy().mean(axis=(2, 3))
+        maps = predictor.model.forward_features(images)
+        logits, features = predictor.model.forward_head(maps).asnumpy(), maps.asnumpy().mean(axis=(2, 3))
         powers = np.exp(logits[0].astype(float) / trust.temperature)
         rows[val.paths[index]] = powers / powers.sum(), bool(trust.rejected(logits, features)[0])
     assert len({probabilities.argmax() for probabilities, _ in rows.values()}) == 3
@@ -220,9 +220,9 @@ def test_what_would_fill_the_memory_is_refused(predictor, tmp_path):
 def test_evaluation_is_calibrated(made, predictor, expected):
     evaluation = predictor.evaluate()
     assert evaluation.paths == tuple(expected)
-    assert evaluation.temperature == predictor.trust.temperature == made[2].temperature
+    assert evaluation.temperature == predictor.rejector.temperature == made[2].temperature
     np.testing.assert_allclose(evaluation.probabilities, [row for row, _ in expected.values()], atol=1e-4)
-    assert evaluation.features.shape == (12, predictor.net.num_features)
+    assert evaluation.features.shape == (12, predictor.model.num_features)
     training = predictor.evaluate(split="train")
     assert (training.total, training.temperature) == (24, evaluation.temperature)
     with pytest.raises(MstlError, match="unknown split 'test': choose one of train, val"):
@@ -278,7 +278,7 @@ def test_a_list(made, predictor, tmp_path):
 def test_the_data_of_the_training_is_divided_as_it_was_then(tmp_path):
     """Also under another name: else, all photos would be evaluated, those that it was trained on too."""
     write_folder(tmp_path, {"photos": 10})
-    write_checkpoint(tmp_path / "best.ckpt", tmp_path / "photos", trust=False, val_split=0.3, seed=5)
+    write_checkpoint(tmp_path / "best.ckpt", tmp_path / "photos", rejector=False, val_split=0.3, seed=5)
     predictor = mstl.Predictor(tmp_path / "best.ckpt")
     _, val = mstl.load_data(str(tmp_path / "photos"), None, 0.3, 5)
     (tmp_path / "link").symlink_to(tmp_path / "photos")
@@ -286,7 +286,7 @@ def test_the_data_of_the_training_is_divided_as_it_was_then(tmp_path):
     assert predictor.evaluate().paths == val.paths
     assert predictor.evaluate(tmp_path / "photos").paths == val.paths
     assert predictor.evaluate(tmp_path / "link").paths == val.paths
-    assert predictor.temperature == 1 and predictor.trust is None
+    assert predictor.temperature == 1 and predictor.rejector is None
     assert predictor(val.paths[0]).rejected is None
 
     for name in ("b", "r"):  # since then, a class has gone and another has come

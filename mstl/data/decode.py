@@ -18,7 +18,7 @@ LARGE = 1024  # pixels: a large JPEG that must go through Pillow is decoded at 1
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
-def read_photo(path):
+def read_image_bytes(path):
     """The bytes of a photo, for MindSpore's ``vision.Decode`` and ``vision.RandomCropDecodeResize``.
 
     Args:

@@ -5,9 +5,8 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from mstl.errors import MstlError
-from mstl.fetch import digest
-from mstl.files import atomic_path, make_folder
-from mstl.models.weights import TABLE, find_by_name, folders, local_path, locate
+from mstl.files import atomic_path, digest, make_folder
+from mstl.models.pretrained import TABLE, find_by_name, folders, local_path, locate
 
 MANIFEST = "mstl-weights.json"
 

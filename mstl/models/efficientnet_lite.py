@@ -7,7 +7,7 @@ TensorFlow.
 
 from mindspore import nn, ops
 
-from mstl import compat
+from mstl.models import layers
 
 # (blocks, kernel, stride of the first, expansion, channels): table 1 of the paper, width and depth factors 1.
 STAGES = (
@@ -24,11 +24,11 @@ EPS = 1e-3
 
 def conv_norm(in_channels, out_channels, kernel_size, stride=1, groups=1, activation=True):
     """A "same" convolution, its BatchNorm and, where asked for, a ReLU6."""
-    layers = [
-        compat.conv2d(in_channels, out_channels, kernel_size, stride, groups, padding=compat.SAME),
-        compat.batch_norm2d(out_channels, eps=EPS),
+    cells = [
+        layers.conv2d(in_channels, out_channels, kernel_size, stride, groups, padding=layers.SAME),
+        layers.batch_norm2d(out_channels, eps=EPS),
     ]
-    return nn.SequentialCell(layers + [nn.ReLU6()] if activation else layers)
+    return nn.SequentialCell(cells + [nn.ReLU6()] if activation else cells)
 
 
 class InvertedResidual(nn.Cell):
@@ -71,7 +71,7 @@ class EfficientNetLite(nn.Cell):
         padding, pool_padding: ``"same"``, the only padding that these nets know.
     """
 
-    padding = pool_padding = compat.SAME
+    padding = pool_padding = layers.SAME
 
     def __init__(self, num_classes=1000):
         super().__init__()
@@ -91,8 +91,8 @@ class EfficientNetLite(nn.Cell):
 
     def reset_head(self, num_classes):
         """Put a new, random Dense for ``num_classes`` classes, behind a 7 x 7 average pool."""
-        self.avg_pool = compat.avg_pool2d(7)
-        self.fc = compat.dense(self.num_features, num_classes)
+        self.avg_pool = layers.avg_pool2d(7)
+        self.fc = layers.dense(self.num_features, num_classes)
         self.fc.update_parameters_name("fc.")
 
     def stages(self):

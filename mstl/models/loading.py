@@ -7,9 +7,9 @@ from pathlib import Path
 from mstl.checkpoint import read_checkpoint
 from mstl.config import Preprocessing
 from mstl.errors import MstlError
-from mstl.models import naming
-from mstl.models.torch_file import read_torch_file
-from mstl.models.weights import LITE, published_as
+from mstl.models import key_mapping
+from mstl.models.pretrained import LITE, published_as
+from mstl.models.torch_reader import read_torch_file
 
 logger = logging.getLogger("mstl")
 HEAD = ("fc.weight", "fc.bias")
@@ -56,7 +56,7 @@ class Weights:
     @property
     def model(self):
         """The architecture, found from names and shapes; None for one that mstl does not build."""
-        return naming.recognise({name: value.shape for name, value in self.parameters.items()})
+        return key_mapping.recognise({name: value.shape for name, value in self.parameters.items()})
 
 
 def read_weights(path):
@@ -82,11 +82,11 @@ def read_weights(path):
     # mstl's checkpoints also hold a run's state and what rejection needs, under names with a slash, which no layout has
     extras = {name: value for name, value in parameters.items() if "/" in name}
     parameters = {name: value for name, value in parameters.items() if "/" not in name}
-    layout = naming.find_layout(parameters)
+    layout = key_mapping.find_layout(parameters)
     if layout is None:
         some = ", ".join(sorted(parameters)[:3])
         raise MstlError(f"{path} has parameter names of no layout that mstl knows (such as {some})")
-    padding, pool_padding = naming.PADDING[layout]
+    padding, pool_padding = key_mapping.PADDING[layout]
     if metadata is not None:
         try:
             padding, pool_padding = metadata["padding"], metadata["pool_padding"]
@@ -95,10 +95,10 @@ def read_weights(path):
             raise MstlError(
                 f"{path} has a record that mstl cannot read ({error}); convert or train it again"
             ) from error
-    return Weights(path, naming.MAPS[layout](parameters), layout, padding, pool_padding, metadata, extras)
+    return Weights(path, key_mapping.MAPS[layout](parameters), layout, padding, pool_padding, metadata, extras)
 
 
-def load_weights(net, weights):
+def load_weights(model, weights):
     """Put weights into a net; every parameter of its body must be found, with its shape.
 
     Args:
@@ -115,7 +115,7 @@ def load_weights(net, weights):
 
     if not isinstance(weights, Weights):
         weights = read_weights(weights)
-    wanted = {parameter.name: parameter for parameter in net.get_parameters()}
+    wanted = {parameter.name: parameter for parameter in model.get_parameters()}
     given = weights.parameters
     skipped = [
         name for name in HEAD if name in wanted and (name not in given or given[name].shape != wanted[name].shape)
@@ -123,10 +123,10 @@ def load_weights(net, weights):
     if skipped:
         skipped = list(HEAD)  # half a head is no head
     refuse_differences(weights, {name: tuple(p.shape) for name, p in wanted.items() if name not in skipped}, skipped)
-    if (net.padding, net.pool_padding) != (weights.padding, weights.pool_padding):
+    if (model.padding, model.pool_padding) != (weights.padding, weights.pool_padding):
         raise MstlError(
             f"{weights.path} was trained with padding {weights.padding!r} (max-pool {weights.pool_padding!r}), but the "
-            f"net pads {net.padding!r} ({net.pool_padding!r}): build it from the weights, as build_model does"
+            f"model pads {model.padding!r} ({model.pool_padding!r}): build it from the weights, as build_model does"
         )
     for name, parameter in wanted.items():
         if name not in skipped:
@@ -148,7 +148,7 @@ def refuse_differences(weights, wanted, skipped):
     if not (missing or unexpected or misshapen):
         return
     found = weights.model
-    if found and found != naming.recognise(wanted):
+    if found and found != key_mapping.recognise(wanted):
         raise MstlError(f"{weights.path} is a {found}; use --model {found}")
     parts = [
         f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"

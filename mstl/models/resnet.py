@@ -10,7 +10,7 @@ BatchNorm for each of its convolutions.
 
 from mindspore import nn, ops
 
-from mstl import compat
+from mstl.models import layers
 
 
 class BasicBlock(nn.Cell):
@@ -21,22 +21,22 @@ class BasicBlock(nn.Cell):
         channels: Channels of the output.
         stride: Step of the first convolution.
         down_sample: What turns the input into the output's shape, where the two differ.
-        padding: ``"symmetric"`` or ``"same"``; see :func:`mstl.compat.conv2d`.
+        padding: ``"symmetric"`` or ``"same"``; see :func:`mstl.models.layers.conv2d`.
         groups, base_width: 1 and 64; this block knows no others.
     """
 
     expansion = 1
 
     def __init__(
-        self, in_channels, channels, stride=1, down_sample=None, padding=compat.SYMMETRIC, groups=1, base_width=64
+        self, in_channels, channels, stride=1, down_sample=None, padding=layers.SYMMETRIC, groups=1, base_width=64
     ):
         super().__init__()
         if (groups, base_width) != (1, 64):
             raise ValueError("only a Bottleneck can have groups or another width")
-        self.conv1 = compat.conv2d(in_channels, channels, 3, stride, padding=padding)
-        self.norm1 = compat.batch_norm2d(channels)
-        self.conv2 = compat.conv2d(channels, channels, 3, padding=padding)
-        self.norm2 = compat.batch_norm2d(channels)
+        self.conv1 = layers.conv2d(in_channels, channels, 3, stride, padding=padding)
+        self.norm1 = layers.batch_norm2d(channels)
+        self.conv2 = layers.conv2d(channels, channels, 3, padding=padding)
+        self.norm2 = layers.batch_norm2d(channels)
         self.relu = nn.ReLU()
         self.down_sample = down_sample
 
@@ -56,7 +56,7 @@ class Bottleneck(nn.Cell):
         channels: A fourth of the output's channels; of the 3 x 3 convolution too, unless groups or width change it.
         stride: Step of the 3 x 3 convolution.
         down_sample: What turns the input into the output's shape, where the two differ.
-        padding: ``"symmetric"`` or ``"same"``; see :func:`mstl.compat.conv2d`.
+        padding: ``"symmetric"`` or ``"same"``; see :func:`mstl.models.layers.conv2d`.
         groups: Groups of the 3 x 3 convolution (ResNeXt's cardinality).
         base_width: Channels of the 3 x 3 convolution a group, for each 64 of ``channels``.
     """
@@ -64,16 +64,16 @@ class Bottleneck(nn.Cell):
     expansion = 4
 
     def __init__(
-        self, in_channels, channels, stride=1, down_sample=None, padding=compat.SYMMETRIC, groups=1, base_width=64
+        self, in_channels, channels, stride=1, down_sample=None, padding=layers.SYMMETRIC, groups=1, base_width=64
     ):
         super().__init__()
         width = channels * base_width // 64 * groups
-        self.conv1 = compat.conv2d(in_channels, width, 1, padding=padding)
-        self.norm1 = compat.batch_norm2d(width)
-        self.conv2 = compat.conv2d(width, width, 3, stride, groups, padding=padding)
-        self.norm2 = compat.batch_norm2d(width)
-        self.conv3 = compat.conv2d(width, channels * self.expansion, 1, padding=padding)
-        self.norm3 = compat.batch_norm2d(channels * self.expansion)
+        self.conv1 = layers.conv2d(in_channels, width, 1, padding=padding)
+        self.norm1 = layers.batch_norm2d(width)
+        self.conv2 = layers.conv2d(width, width, 3, stride, groups, padding=padding)
+        self.norm2 = layers.batch_norm2d(width)
+        self.conv3 = layers.conv2d(width, channels * self.expansion, 1, padding=padding)
+        self.norm3 = layers.batch_norm2d(channels * self.expansion)
         self.relu = nn.ReLU()
         self.down_sample = down_sample
 
@@ -86,7 +86,7 @@ class Bottleneck(nn.Cell):
         return self.relu(out + identity)
 
 
-def make_layer(in_channels, block, channels, blocks, stride=1, padding=compat.SYMMETRIC, groups=1, base_width=64):
+def make_layer(in_channels, block, channels, blocks, stride=1, padding=layers.SYMMETRIC, groups=1, base_width=64):
     """Stack ``blocks`` blocks, of which the first strides and widens.
 
     Args:
@@ -105,12 +105,12 @@ def make_layer(in_channels, block, channels, blocks, stride=1, padding=compat.SY
     down_sample = None
     if stride != 1 or in_channels != out_channels:
         down_sample = nn.SequentialCell(
-            [compat.conv2d(in_channels, out_channels, 1, stride, padding=padding), compat.batch_norm2d(out_channels)]
+            [layers.conv2d(in_channels, out_channels, 1, stride, padding=padding), layers.batch_norm2d(out_channels)]
         )
     shared = {"padding": padding, "groups": groups, "base_width": base_width}
-    layers = [block(in_channels, channels, stride, down_sample, **shared)]
-    layers += [block(out_channels, channels, **shared) for _ in range(1, blocks)]
-    return nn.SequentialCell(layers)
+    cells = [block(in_channels, channels, stride, down_sample, **shared)]
+    cells += [block(out_channels, channels, **shared) for _ in range(1, blocks)]
+    return nn.SequentialCell(cells)
 
 
 class ResNet(nn.Cell):
@@ -118,7 +118,7 @@ class ResNet(nn.Cell):
 
     Args:
         block: BasicBlock or Bottleneck.
-        layers: How many blocks each of the four layers has.
+        blocks: How many blocks each of the four layers has.
         num_classes: Width of the head.
         padding: Padding of the convolutions, ``"symmetric"`` (torchvision, mindcv) or ``"same"`` (the tutorial).
         pool_padding: Padding of the max-pool; the convolutions' by default. mindcv's weights want ``"same"`` here.
@@ -133,29 +133,29 @@ class ResNet(nn.Cell):
     width = 64
 
     def __init__(
-        self, block, layers, num_classes=1000, padding=compat.SYMMETRIC, pool_padding=None, groups=1, base_width=64
+        self, block, blocks, num_classes=1000, padding=layers.SYMMETRIC, pool_padding=None, groups=1, base_width=64
     ):
         super().__init__()
         self.padding = padding
         self.pool_padding = pool_padding or padding
         width, out = self.width, self.width * block.expansion
         self.num_features = 8 * out
-        self.conv1 = compat.conv2d(3, width, 7, stride=2, padding=padding)
-        self.norm = compat.batch_norm2d(width)
+        self.conv1 = layers.conv2d(3, width, 7, stride=2, padding=padding)
+        self.norm = layers.batch_norm2d(width)
         self.relu = nn.ReLU()
-        self.max_pool = compat.MaxPool3x3(self.pool_padding)
+        self.max_pool = layers.MaxPool3x3(self.pool_padding)
         shared = {"padding": padding, "groups": groups, "base_width": base_width}
-        self.layer1 = make_layer(width, block, width, layers[0], **shared)
-        self.layer2 = make_layer(out, block, width * 2, layers[1], stride=2, **shared)
-        self.layer3 = make_layer(out * 2, block, width * 4, layers[2], stride=2, **shared)
-        self.layer4 = make_layer(out * 4, block, width * 8, layers[3], stride=2, **shared)
+        self.layer1 = make_layer(width, block, width, blocks[0], **shared)
+        self.layer2 = make_layer(out, block, width * 2, blocks[1], stride=2, **shared)
+        self.layer3 = make_layer(out * 2, block, width * 4, blocks[2], stride=2, **shared)
+        self.layer4 = make_layer(out * 4, block, width * 8, blocks[3], stride=2, **shared)
         self.flatten = nn.Flatten()
         self.reset_head(num_classes)
 
     def reset_head(self, num_classes):
         """Put a new, randomly initialised Dense for ``num_classes`` classes, behind a 7 x 7 average pool."""
-        self.avg_pool = compat.avg_pool2d(7)
-        self.fc = compat.dense(self.num_features, num_classes)
+        self.avg_pool = layers.avg_pool2d(7)
+        self.fc = layers.dense(self.num_features, num_classes)
         self.fc.update_parameters_name("fc.")
 
     def stages(self):

@@ -1,10 +1,11 @@
 """Several runs on one page: which is best, whether surely, and what was set differently."""
 
 from mstl.files import write_text
-from mstl.report import charts, markup, verdict
-from mstl.report.html import duration, footer, number, plain
+from mstl.report import markup, verdict
 from mstl.report.markup import name, section_list, table, text
-from mstl.report.style import share
+from mstl.report.plots import charts
+from mstl.report.plots.style import share
+from mstl.report.run_page import duration, footer, number, plain
 
 NAN = float("nan")  # sorted last
 SURE = 0.05  # a difference that chance makes less often than this counts as one
@@ -15,7 +16,7 @@ def write_comparison(path, runs):
 
     Args:
         path: Where to.
-        runs: :class:`mstl.report.run.RunReport` of at least two runs, with different names.
+        runs: :class:`mstl.report.run_report.RunReport` of at least two runs, with different names.
     """
     runs = sorted(runs, key=lambda run: -run.evaluation.accuracy)
     histories = {run.name: run.history for run in runs if run.history}

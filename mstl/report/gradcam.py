@@ -9,7 +9,7 @@ import mindspore as ms
 import numpy as np
 from PIL import Image
 
-from mstl.data.loader import Loader
+from mstl.data.loading.loader import Loader
 
 COLORS = "inferno"  # perceptually uniform, and read alike by people with every kind of colour vision
 AT_A_TIME = 2  # images that go through the net together: more take memory and gain no time
@@ -17,7 +17,7 @@ READ_TOGETHER = 16  # photos
 LUMA = (0.299, 0.587, 0.114)  # the share of red, green and blue in a grey picture, by ITU-R BT.601
 
 
-def gradcam(net, images, targets=None):
+def gradcam(model, images, targets=None):
     """Heat maps of what speaks for a class.
 
     The features are computed without a gradient: only the head is differentiated, which costs next to nothing. The net
@@ -36,10 +36,10 @@ def gradcam(net, images, targets=None):
     count, height, width = len(images), *images.shape[2:]
     heat = np.zeros((count, height, width), np.float32)
     targets = None if targets is None else np.broadcast_to(targets, count)
-    with evaluation_mode(net):
+    with evaluation_mode(model):
         for start in range(0, count, AT_A_TIME):
             part = slice(start, start + AT_A_TIME)
-            maps = activation_maps(net, images[part], None if targets is None else targets[part])
+            maps = activation_maps(model, images[part], None if targets is None else targets[part])
             for index, cam in enumerate(maps, start):
                 # Pillow puts a feature's value into the middle of the pixels that it stands for
                 heat[index] = Image.fromarray(cam).resize((width, height), Image.Resampling.BILINEAR)
@@ -47,7 +47,7 @@ def gradcam(net, images, targets=None):
     return np.divide(heat, hottest, out=np.zeros_like(heat), where=hottest > 0)
 
 
-def activation_maps(net, images, targets):
+def activation_maps(model, images, targets):
     """What speaks for a class at each place of the features: (n, h, w) float32, 0 and more.
 
     Args:
@@ -55,24 +55,24 @@ def activation_maps(net, images, targets):
         images: (n, 3, H, W) float32.
         targets: (n,) class indices, or None for the predicted ones.
     """
-    features = net.forward_features(ms.Tensor(images))
-    logits = net.forward_head(features).asnumpy()
+    features = model.forward_features(ms.Tensor(images))
+    logits = model.forward_head(features).asnumpy()
     targets = logits.argmax(axis=1) if targets is None else targets
     chosen = ms.Tensor(np.eye(logits.shape[1], dtype=np.float32)[targets])
 
     def summed(features):  # an image's logit depends on its own features alone: the sum's gradient holds each one's
-        return (net.forward_head(features) * chosen).sum()
+        return (model.forward_head(features) * chosen).sum()
 
     weights = ms.grad(summed)(features).asnumpy().mean(axis=(2, 3), dtype=np.float32, keepdims=True)
     return np.maximum((weights * features.asnumpy()).sum(axis=1), 0)
 
 
-def gradcam_photos(net, images, transforms, preprocessing):
+def gradcam_images(model, images, transforms, preprocessing):
     """Photos of a set, and where in each the net saw the class that it predicts.
 
     Args:
         net: As :func:`gradcam` takes it.
-        images: An :class:`mstl.data.datasets.ImageSet`, not empty.
+        images: An :class:`mstl.data.dataset.ImageSet`, not empty.
         transforms: What turns a photo into the net's input.
         preprocessing: The :class:`mstl.config.Preprocessing` that they normalise by.
 
@@ -82,15 +82,15 @@ def gradcam_photos(net, images, transforms, preprocessing):
     photos, heat = [], []
     for batch, _ in Loader(images, transforms, READ_TOGETHER).batches():
         photos.append(shown(batch, preprocessing))
-        heat.append(gradcam(net, batch))
+        heat.append(gradcam(model, batch))
     return np.concatenate(photos), np.concatenate(heat)
 
 
 @contextlib.contextmanager
-def evaluation_mode(net):
+def evaluation_mode(model):
     """In this block a net runs in evaluation mode; after it, each of its cells is in the mode that it was in."""
-    modes = [(cell, cell.training) for _, cell in net.cells_and_names()]
-    net.set_train(False)
+    modes = [(cell, cell.training) for _, cell in model.cells_and_names()]
+    model.set_train(False)
     try:
         yield
     finally:

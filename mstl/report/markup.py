@@ -53,8 +53,8 @@ def page(title, body):
 
 
 def resource(filename):
-    """A text file of this package."""
-    return files("mstl.report").joinpath(filename).read_text(encoding="utf-8")
+    """A text file of this package's templates."""
+    return files("mstl.report").joinpath("templates", filename).read_text(encoding="utf-8")
 
 
 def section_list(*parts):

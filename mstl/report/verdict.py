@@ -4,14 +4,14 @@ import math
 
 import numpy as np
 
-from mstl.report.style import share
+from mstl.report.plots.style import share
 
 
 def verdict(evaluation, warnings=()):
     """Accuracy with its interval, the most frequent confusion, and whether the data make it doubtful.
 
     Args:
-        evaluation: An :class:`mstl.metrics.Evaluation`.
+        evaluation: An :class:`mstl.evaluation.metrics.Evaluation`.
         warnings: What is wrong with the data, a text each.
 
     Returns:
@@ -42,7 +42,7 @@ def most_confused(evaluation, limit):
     """The most frequent confusions.
 
     Args:
-        evaluation: An :class:`mstl.metrics.Evaluation`.
+        evaluation: An :class:`mstl.evaluation.metrics.Evaluation`.
         limit: How many, at the most.
 
     Returns:

@@ -13,9 +13,9 @@ import numpy as np
 
 from mstl.checkpoint import save_checkpoint
 from mstl.errors import MstlError
+from mstl.evaluation.rejection import fit_rejector
 from mstl.files import write_json, write_text
-from mstl.training.runs import STATE
-from mstl.trust import fit_trust
+from mstl.training.resume import STATE
 
 logger = logging.getLogger("mstl")
 
@@ -99,14 +99,14 @@ class Checkpoints:
 
     def save_best(self, state, metadata, evaluation):
         """Write best.ckpt, with what tells when not to trust it, fitted on the validation photos."""
-        values = {**arrays(state.net), **state.best_values}
+        values = {**arrays(state.model), **state.best_values}
         try:
-            state.trust = None if evaluation.features is None else fit_trust(evaluation)
+            state.rejector = None if evaluation.features is None else fit_rejector(evaluation)
         except MstlError as error:
             logger.warning("best.ckpt cannot tell what it does not know: %s", error)
-            state.trust = None
-        if state.trust is not None:
-            values, metadata = {**values, **state.trust.arrays()}, {**metadata, "trust": state.trust.to_record()}
+            state.rejector = None
+        if state.rejector is not None:
+            values, metadata = {**values, **state.rejector.arrays()}, {**metadata, "trust": state.rejector.to_record()}
         save_checkpoint(state.folder / "best.ckpt", values, metadata)
 
 
@@ -147,7 +147,7 @@ class TensorBoard:
 
 def save_last(state):
     """Write last.ckpt: the net, its record, and the state of everything else that a resumed run needs."""
-    values = arrays(state.net)
+    values = arrays(state.model)
     for name, parameter in state.phase.stepper.state.items():
         values[f"{STATE}optimizer/{name}"] = np.atleast_1d(parameter.asnumpy())
     if state.average is not None:
@@ -166,13 +166,13 @@ def save_last(state):
 def moving(state):
     """A copy of the parameters that are not still in this phase, as a dict from name to array."""
     still = state.phase.policy.still
-    parameters = (parameter for parameter in state.net.get_parameters() if id(parameter) not in still)
+    parameters = (parameter for parameter in state.model.get_parameters() if id(parameter) not in still)
     return {parameter.name: parameter.asnumpy().copy() for parameter in parameters}
 
 
-def arrays(net):
+def arrays(model):
     """A net's parameters, as a dict from name to array."""
-    return {parameter.name: parameter.asnumpy() for parameter in net.get_parameters()}
+    return {parameter.name: parameter.asnumpy() for parameter in model.get_parameters()}
 
 
 def _short(value):

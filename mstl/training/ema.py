@@ -4,10 +4,10 @@ import contextlib
 
 import numpy as np
 
-from mstl import compat
+from mstl.models import layers
 
 
-class Average:
+class MovingAverage:
     """The moving average of all parameters of a net, BatchNorm statistics included, in float32.
 
     It is computed by NumPy: MindSpore's ``lerp`` takes twenty times as long on a CPU, longer than a training step.
@@ -18,8 +18,8 @@ class Average:
             random start is soon forgotten: (1 + step) / (10 + step), as in TensorFlow.
     """
 
-    def __init__(self, net, decay):
-        self.parameters = list(net.get_parameters())
+    def __init__(self, model, decay):
+        self.parameters = list(model.get_parameters())
         self.decay, self.steps = decay, 0
         self.values = [parameter.asnumpy().astype(np.float32) for parameter in self.parameters]
 
@@ -47,7 +47,7 @@ class Average:
 
     def _put(self, values):
         for parameter, value in zip(self.parameters, values, strict=True):
-            compat.assign(parameter, value)
+            layers.assign(parameter, value)
 
     def to_arrays(self):
         """The average, as a dict from name to array."""

@@ -24,29 +24,29 @@ class Freeze:
         forward: The rest of the net, head included, as a Cell.
     """
 
-    def __init__(self, net, upto):
-        self.net, self.upto = net, upto
-        stages = net.stages()
+    def __init__(self, model, upto):
+        self.model, self.upto = model, upto
+        stages = model.stages()
         names = list(stages)
         count = {"none": 0, "BN": 0, "backbone": len(names)}.get(upto)
         if count is None:
             count = names.index(upto) + 1
         self.frozen = [cell for name in names[:count] for cell in stages[name]]
-        self.forward = TrainedPart(net, [cell for name in names[count:] for cell in stages[name]])
+        self.forward = TrainedPart(model, [cell for name in names[count:] for cell in stages[name]])
         self.stages = count
         still = self.norms() if upto == "BN" else self.frozen
         self.still = {id(parameter) for cell in still for parameter in cell.get_parameters()}
-        for parameter in net.get_parameters():
+        for parameter in model.get_parameters():
             # BatchNorm statistics are parameters too, but they follow the data and not a gradient
             parameter.requires_grad = id(parameter) not in self.still and not parameter.name.endswith(STATISTICS)
 
     def norms(self):
         """All BatchNorms of the net."""
-        return [cell for _, cell in self.net.cells_and_names() if isinstance(cell, nn.BatchNorm2d)]
+        return [cell for _, cell in self.model.cells_and_names() if isinstance(cell, nn.BatchNorm2d)]
 
     def set_train(self):
         """Trained part in training mode, frozen part in evaluation mode."""
-        self.net.set_train(True)
+        self.model.set_train(True)
         for cell in self.norms() if self.upto == "BN" else self.frozen:
             cell.set_train(False)
 
@@ -57,13 +57,13 @@ class TrainedPart(nn.Cell):
     It owns nothing: the parameters stay the net's, under the net's names.
     """
 
-    def __init__(self, net, cells):
+    def __init__(self, model, cells):
         super().__init__(auto_prefix=False)
-        self.net = net
+        self.model = model
         self.parts = nn.CellList(cells, auto_prefix=False)
 
     def construct(self, x):
         """(N, C, h, w) -> (N, classes)."""
         for cell in self.parts:
             x = cell(x)
-        return self.net.forward_head(x)
+        return self.model.forward_head(x)

@@ -3,9 +3,9 @@
 import mindspore as ms
 
 from mstl.training.freeze import Freeze
-from mstl.training.optim import Stepper, make_groups
+from mstl.training.optimizers import Stepper, make_groups
 from mstl.training.schedules import factor
-from mstl.training.step import make_train_step, soft_cross_entropy
+from mstl.training.train_step import make_train_step, soft_cross_entropy
 
 GRAPH_PAYS = 200  # photos of 224 px after which a graph's compilation is made up for, on a CPU, whatever the net
 WHOLE_NET_RATE = 0.3  # of the given rate, once everything is trained after the head
@@ -24,18 +24,18 @@ class Phase:
 
     Attributes:
         policy: The :class:`mstl.training.freeze.Freeze`.
-        stepper: The :class:`mstl.training.optim.Stepper`.
-        train_step: What :func:`mstl.training.step.make_train_step` gives.
+        stepper: The :class:`mstl.training.optimizers.Stepper`.
+        train_step: What :func:`mstl.training.train_step.make_train_step` gives.
     """
 
-    def __init__(self, config, net, epoch, class_weights, world, batches):
+    def __init__(self, config, model, epoch, class_weights, world, batches):
         self.config = config
-        self.image_size = net.preprocessing.at(config.image_size).image_size
+        self.image_size = model.preprocessing.at(config.image_size).image_size
         self.first = epoch
         self.unfrozen = bool(config.unfreeze_at) and epoch >= config.unfreeze_at
-        self.policy = Freeze(net, "none" if self.unfrozen else config.freeze)
+        self.policy = Freeze(model, "none" if self.unfrozen else config.freeze)
         self.stepper = Stepper(
-            config.optimizer, make_groups(net, config.layer_decay), config.momentum, config.weight_decay
+            config.optimizer, make_groups(model, config.layer_decay), config.momentum, config.weight_decay
         )
         self.train_step = make_train_step(
             self.policy.forward,
@@ -44,7 +44,7 @@ class Phase:
             config.clip,
             config.accumulate,
             world.mean_gradients(),
-            mixed_precision(net, config.amp),
+            mixed_precision(model, config.amp),
             config.batch_size // world.size if self.in_graph_mode(batches) else 0,
         )
 
@@ -76,9 +76,9 @@ class Phase:
         )
 
 
-def mixed_precision(net, level):
+def mixed_precision(model, level):
     """Make a net compute in float16 where ``level`` says so, and give the loss scaler that this needs, else None."""
     if level == "O0":
         return None
-    ms.amp.auto_mixed_precision(net, level)
+    ms.amp.auto_mixed_precision(model, level)
     return ms.amp.DynamicLossScaler(scale_value=2**16, scale_factor=2, scale_window=1000)

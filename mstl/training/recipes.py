@@ -6,7 +6,7 @@ A setting comes from the user, else from the recipe, else from ``BASE``.
 import dataclasses
 import math
 
-from mstl.models.weights import find_entry, local_path
+from mstl.models.pretrained import find_entry, local_path
 
 BASE = {
     "data": "demo",

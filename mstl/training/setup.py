@@ -7,21 +7,22 @@ from pathlib import Path
 import mindspore as ms
 
 from mstl.config import TrainConfig
-from mstl.data.datasets import load_data
-from mstl.data.loader import Loader
-from mstl.data.mixing import Mixer
-from mstl.data.sampling import class_weights
-from mstl.data.transforms import eval_transforms, train_transforms
+from mstl.data.dataset import load_data
+from mstl.data.loading.loader import Loader
+from mstl.data.loading.mixup import Mixer
+from mstl.data.loading.sampler import class_weights
+from mstl.data.loading.transforms import eval_transforms, train_transforms
 from mstl.errors import MstlError
 from mstl.files import make_folder, write_json
-from mstl.models.builders import build_model
-from mstl.runtime import MIXED_PRECISION_DEVICES, set_seed, use_device
-from mstl.training import recipes, runs
-from mstl.training.distributed import join
-from mstl.training.ema import Average
+from mstl.models.factory import build_model
+from mstl.runtime.devices import MIXED_PRECISION_DEVICES, set_seed, use_device
+from mstl.runtime.processes import join
+from mstl.training import recipes, run_dir
+from mstl.training import resume as resume_state
+from mstl.training.context import TrainingContext
+from mstl.training.ema import MovingAverage
 from mstl.training.freeze import STATISTICS
-from mstl.training.optim import stage_parameters
-from mstl.training.session import Session
+from mstl.training.optimizers import stage_parameters
 from mstl.training.state import TrainState
 
 logger = logging.getLogger("mstl")
@@ -35,15 +36,15 @@ def prepare(config, resume=None):
         resume: The folder of a run to go on with; None starts a new one.
 
     Returns:
-        A :class:`mstl.training.session.Session`.
+        A :class:`mstl.training.context.TrainingContext`.
 
     Raises:
         MstlError: Settings, data, weights or folder are not right.
     """
     old = None
     if resume is not None:
-        old = runs.read_run(resume)
-        config = runs.settings_of_resumed(old.config, given_settings(config), resume)
+        old = resume_state.read_run(resume)
+        config = resume_state.settings_of_resumed(old.config, given_settings(config), resume)
     device, world = use_device(config.device), join()
     data = recipes.first(config, "data")
     train_set, val_set = load_data(data, config.val, config.val_split, config.seed, config.strict)
@@ -51,12 +52,14 @@ def prepare(config, resume=None):
     check_device(config, device, world)
     set_seed(config.seed)
 
-    net = old.build(train_set) if old else build_model(config.model, len(train_set.classes), config.weights)
-    preprocessing = old.preprocessing if old else net.preprocessing.at(config.image_size)
-    folder = Path(resume or config.out or runs.default_folder(data, config.model))
-    state = TrainState(config, net, train_set.classes, preprocessing, folder, runs.data_digest(train_set))
+    model = old.build(train_set) if old else build_model(config.model, len(train_set.classes), config.weights)
+    preprocessing = old.preprocessing if old else model.preprocessing.at(config.image_size)
+    folder = Path(resume or config.out or run_dir.default_folder(data, config.model))
+    state = TrainState(
+        config, model, train_set.classes, preprocessing, folder, train_set, val_set, resume_state.data_digest(train_set)
+    )
     shared = {"workers": config.workers, "num_shards": world.size, "shard_id": world.rank}
-    session = Session(
+    context = TrainingContext(
         state,
         Loader(
             train_set,
@@ -72,21 +75,21 @@ def prepare(config, resume=None):
         world,
     )
     if config.ema:
-        state.average = Average(net, config.ema)
-    session.begin_phase(max(1, len(old.history)) if old else 1)
+        state.average = MovingAverage(model, config.ema)
+    context.begin_phase(max(1, len(old.history)) if old else 1)
     if old:
         restore(state, old)
     if world.first:
         logger.info("recipe: %s (%s)", config.recipe, why)
-        describe(session, device)
-    return session
+        describe(context, device)
+    return context
 
 
-def open_folder(session, resumed):
+def open_folder(context, resumed):
     """Make the run's folder, a new one unless the run is resumed, and write the settings into it."""
-    state = session.state
-    if session.world.first:
-        state.folder = make_folder(state.folder) if resumed else runs.new_folder(state.folder)
+    state = context.state
+    if context.world.first:
+        state.folder = make_folder(state.folder) if resumed else run_dir.new_folder(state.folder)
         write_json(state.folder / "config.json", state.config.to_dict())
         logger.info("run: %s", state.folder)
 
@@ -127,7 +130,7 @@ def restore(state, old):
     state.history = old.history
     if len(state.history) >= state.config.epochs:
         raise MstlError(f"{state.folder} is finished ({state.config.epochs} epochs): raise --epochs to go on")
-    for parameter in state.net.get_parameters():
+    for parameter in state.model.get_parameters():
         parameter.set_data(ms.Tensor(old.parameters[parameter.name], parameter.dtype))
     for name, parameter in state.phase.stepper.state.items():
         value = old.values[f"optimizer/{name}"].reshape(parameter.shape)
@@ -137,10 +140,10 @@ def restore(state, old):
         state.average.restore(values, old.record["average_steps"])
 
 
-def describe(session, device):
+def describe(context, device):
     """Say what is about to happen, on stderr."""
-    state, world, config = session.state, session.world, session.state.config
-    train_set, val_set = session.train_loader.images, session.val_loader.images
+    state, world, config = context.state, context.world, context.state.config
+    train_set, val_set = context.train_loader.images, context.val_loader.images
     names = ", ".join(train_set.classes[:8]) + (", ..." if len(train_set.classes) > 8 else "")
     logger.info("device: %s%s", device, f", {world.size} processes" if world.size > 1 else "")
     sizes = (len(train_set), len(val_set), len(train_set.classes))
@@ -148,7 +151,7 @@ def describe(session, device):
     logger.info("model: %s, weights %s", config.model, config.weights)
     logger.info("%-8s %12s %12s %10s", "stage", "trained", "frozen", "rate")
     scales = {group.stage: group.scale for group in state.phase.stepper.groups}
-    for stage, parameters in stage_parameters(state.net).items():
+    for stage, parameters in stage_parameters(state.model).items():
         weights = [parameter for parameter in parameters if not parameter.name.endswith(STATISTICS)]
         trained = sum(parameter.size for parameter in weights if parameter.requires_grad)
         frozen = sum(parameter.size for parameter in weights) - trained

@@ -1,0 +1,44 @@
+"""``mstl convert``: any weights file that mstl reads, as a .ckpt or .safetensors with mstl's names."""
+
+from pathlib import Path
+
+import click
+
+from mstl.commands import shared
+
+
+@shared.command
+@click.argument("source", type=click.Path(path_type=Path), metavar="IN")
+@click.argument("target", type=click.Path(path_type=Path), metavar="OUT")
+@click.option("--half/--full", default=False, help="Store float16 (half the size) or float32 numbers.  [default: full]")
+def main(source, target, half):
+    """Convert the weights file IN (.ckpt, .safetensors or .pth; of mstl, MindSpore's tutorial, mindcv, torchvision or
+    timm) to OUT (.ckpt or .safetensors), with a record of its architecture, padding and preprocessing.
+    """
+    import numpy as np
+
+    import mstl
+    from mstl.checkpoint import save_checkpoint
+    from mstl.evaluation.rejection import BANK
+    from mstl.files import make_folder
+    from mstl.models.loading import read_weights
+
+    weights = read_weights(source)
+    metadata = {
+        **(weights.metadata or {}),
+        "mstl_version": mstl.__version__,
+        "model": weights.model,
+        "padding": weights.padding,
+        "pool_padding": weights.pool_padding,
+        "preprocessing": weights.preprocessing.to_dict(),
+        "converted_from": source.name,
+    }
+    dtype = np.float16 if half else np.float32
+    parameters = {name: value.astype(dtype) for name, value in weights.parameters.items()}
+    kept = {name: value for name, value in weights.extras.items() if name == BANK}
+    make_folder(target.parent)
+    save_checkpoint(target, parameters | kept, metadata)
+    print(
+        f"{source}: {weights.layout} layout, {weights.model or 'an architecture that mstl does not build'}, "
+        f"{len(parameters)} parameters, written to {target}"
+    )

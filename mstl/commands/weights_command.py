@@ -1,0 +1,126 @@
+"""``mstl weights``: the table of pretrained weights, and the files of it that are on this machine."""
+
+from pathlib import Path
+
+import click
+
+from mstl.commands import shared
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main():
+    """List, download, check and carry pretrained weights.
+
+    NAME is architecture.tag, such as resnet50.mindcv; an architecture alone means its default.
+    """
+
+
+@shared.command_of(main, "list")
+@click.argument("model", required=False)
+def list_(model):
+    """List the weights that mstl knows, of one MODEL or of all."""
+    from mstl.models.pretrained import TABLE, local_path
+
+    print(f"{'name':<32}{'ImageNet top-1':<16}{'pads':<22}{'licence':<16}here")
+    for entry in TABLE:
+        if model in (None, entry.model):
+            top1 = "-" if entry.top1 is None else f"{entry.top1:.1%}"
+            pads = " / ".join(dict.fromkeys(entry.padding))
+            print(f"{entry.name:<32}{top1:<16}{pads:<22}{entry.licence or '-':<16}{'yes' if local_path(entry) else ''}")
+
+
+@shared.command_of(main)
+@click.argument("name")
+def show(name):
+    """Print all that is known about NAME."""
+    from mstl.models.pretrained import find_by_name, local_path
+
+    entry = find_by_name(name)
+    p = entry.preprocessing
+    rows = {
+        "name": entry.name,
+        "url": entry.url or ("(comes with mstl)" if entry.tag == "mstl" else "(inside a package of the offline extra)"),
+        "file": entry.filename,
+        "here": local_path(entry) or "no",
+        "sha256": entry.sha256 or "nobody published one",
+        "layout": entry.layout,
+        "padding": f"convolutions {entry.padding[0]}, max-pool {entry.padding[1]}",
+        "classes": entry.num_classes,
+        "photo": f"resize {p.resize} ({p.interpolation}), centre crop {p.image_size} px",
+        "mean, std": f"{', '.join(f'{x:.4g}' for x in p.mean)}; {', '.join(f'{x:.4g}' for x in p.std)} (of 0 to 1)",
+        "top-1": "-" if entry.top1 is None else f"{entry.top1:.4f} on ImageNet, as published",
+        "licence": entry.licence or "none stated",
+        "source": entry.source,
+    }
+    for key, value in rows.items():
+        print(f"{key:<12}{value}")
+
+
+@shared.command_of(main)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def download(names):
+    """Download NAMEs into the cache, unless they are here already."""
+    from mstl.models.pretrained import find_by_name, locate
+
+    for name in names:
+        print(locate(find_by_name(name)))
+
+
+@shared.command_of(main)
+@click.argument("name")
+def path(name):
+    """Print where the file of NAME is; an error if it is not on this machine."""
+    from mstl.errors import MstlError
+    from mstl.models.pretrained import find_by_name, local_path
+
+    entry = find_by_name(name)
+    found = local_path(entry)
+    if found is None:
+        raise MstlError(f"{entry.name} is not on this machine; `mstl weights download {entry.name}` gets it")
+    print(found)
+
+
+@shared.command_of(main)
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+def verify(names):
+    """Check the files of NAMEs, or all that are here, against the table's hashes."""
+    from mstl.errors import MstlError
+    from mstl.files import digest
+    from mstl.models.pretrained import TABLE, find_by_name, local_path
+
+    wrong = []
+    for entry in [find_by_name(name) for name in names] if names else TABLE:
+        found = local_path(entry)
+        if found is None:
+            state = "not here" if names else None
+        elif entry.sha256 is None:
+            state = f"no hash is published; its sha256 is {digest(found)}"
+        else:
+            right = digest(found).startswith(entry.sha256)
+            state = "right" if right else "WRONG"
+            wrong += [] if right else [str(found)]
+        if state:
+            print(f"{entry.name:<32}{state}")
+    if wrong:
+        raise MstlError(f"wrong content: {', '.join(wrong)}; delete it and download it again")
+
+
+@shared.command_of(main)
+@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+def bundle(out, names):
+    """Write one zip OUT with the files of NAMEs (downloaded if need be), or with all that are here."""
+    from mstl.models.bundle import write_bundle
+
+    for filename in write_bundle(out, names):
+        print(filename)
+
+
+@shared.command_of(main)
+@click.argument("bundle", type=click.Path(path_type=Path))
+def install(bundle):
+    """Take the weights of BUNDLE, written by `mstl weights bundle`, into the cache of this machine."""
+    from mstl.models.bundle import install_bundle
+
+    for filename in install_bundle(bundle):
+        print(filename)

@@ -1,0 +1,1 @@
+"""What each file is, and what is wrong with a dataset."""

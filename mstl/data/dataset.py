@@ -1,0 +1,229 @@
+"""From what ``--data`` says to training and validation photos with labels."""
+
+import dataclasses
+import hashlib
+import logging
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mstl.data.checking.checks import case_key, inspect, shown
+from mstl.data.finding.folder import holds_just
+from mstl.data.finding.source import find_source
+from mstl.data.split import stratified
+from mstl.errors import MstlError
+
+logger = logging.getLogger("mstl")
+SHOWN = 20  # files named one by one before the rest is only counted
+SAID = {  # before a training, each in one line; `mstl data check` says more
+    "leak": "validation photos are also trained on, so that the accuracy will look better than it is",
+    "near_leak": "validation photos look like ones that are trained on",
+    "two_labels": "photos have two labels",
+    "near_two_labels": "photos look like ones with another label",
+    "case": "classes differ only in how they are written",
+    "loose": "photos have no label, as they lie outside the class folders",
+    "loop": "links lead back to a folder they are in, and are not followed",
+}
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Photos with labels.
+
+    Attributes:
+        paths: The files.
+        labels: (N,) int32, each an index into ``classes``.
+        classes: Names: sorted, or in the order that a list's classes.txt gives.
+        folder: The folder whose class folders hold just these files, in the order of MindSpore's ImageFolderDataset,
+            and all of a kind that MindSpore decodes itself; None otherwise.
+        warnings: Of training photos: what is wrong with the data, a text each.
+    """
+
+    paths: tuple
+    labels: np.ndarray
+    classes: tuple
+    folder: Path | None = None
+    warnings: tuple = ()
+
+    def __len__(self):
+        return len(self.paths)
+
+    @property
+    def counts(self):
+        """(classes,) photos of each class."""
+        return np.bincount(self.labels, minlength=len(self.classes))
+
+    @property
+    def fingerprint(self):
+        """A digest of names, sizes, times and labels: another one means that the data changed."""
+        digest = hashlib.sha256(repr(self.classes).encode("utf-8", "replace"))
+        for path, label in zip(self.paths, self.labels, strict=True):
+            try:
+                status = os.stat(path)
+            except OSError as error:
+                raise MstlError(f"{path} cannot be read any more: {error.strerror}; start again") from error
+            line = f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0{label}\n"
+            digest.update(line.encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+
+
+def load_data(data="demo", val=None, val_split=0.2, seed=1, strict=False):
+    """Find photos by name, folder, list or archive.
+
+    Args:
+        data: One of
+
+            * ``"demo"`` (drawn on this machine) or a known name such as ``"hymenoptera"`` (downloaded once);
+            * a folder with ``train/`` and ``val/`` (or ``valid/``, ``validation/``, ``test/``), each with a folder for
+              each class, or a folder with the class folders alone;
+            * a list: a .txt with lines of ``path label``, or a .csv with the header ``path,label`` or
+              ``path,label,split``;
+            * a zip or tar of one of these.
+        val: A folder with class folders, or a list, to validate on; in the place of data's own.
+        val_split: The share of each class that is split off where data has nothing to validate on.
+        seed: Of that split. Versions of one picture stay on one side of it.
+        strict: Whether to refuse data in which something must be mended.
+
+    Returns:
+        A pair of :class:`ImageSet`, for training and for validation, with the same classes: those of the training
+        photos. Files that cannot be used are left out and logged.
+
+    Raises:
+        MstlError: Nothing of that name, no images, fewer than two classes, or classes that do not match.
+    """
+    source = find_source(data, val)
+    inspection = inspect(source)
+    warnings = report(source, inspection)
+    if strict:
+        refuse_errors(data, inspection)
+    for name, entries in inspection.usable.items():
+        if not entries:
+            raise MstlError(no_images(source.parts[name], inspection))
+    train = inspection.usable["train"]
+    classes = class_order(source.train.order, {entry.name for entry in train})
+    if len(classes) < 2:
+        raise MstlError(
+            f"{source.train.where} has {len(classes)} class ({', '.join(classes)}); a classifier needs two or more, "
+            "each in a folder of its own"
+        )
+    if source.val is None:
+        return tuple(image_set(side, classes, None, warnings) for side in divide(source, inspection, val_split, seed))
+    val = inspection.usable["val"]
+    check_classes(source.val.where, {entry.name for entry in val}, classes)
+    return (
+        image_set(train, classes, served_by(source.train.folder, train, inspection, classes), warnings),
+        image_set(val, classes, served_by(source.val.folder, val, inspection, classes)),
+    )
+
+
+def subset(images, indices):
+    """Some photos of a set, as a set."""
+    paths = tuple(images.paths[index] for index in indices)
+    return dataclasses.replace(images, paths=paths, labels=images.labels[indices], folder=None)
+
+
+def image_set(entries, classes, folder=None, warnings=()):
+    """An ImageSet of these entries."""
+    index = {name: number for number, name in enumerate(classes)}
+    labels = np.array([index[entry.name] for entry in entries], dtype=np.int32)
+    return ImageSet(tuple(entry.path for entry in entries), labels, tuple(classes), folder, warnings)
+
+
+def class_order(order, names):
+    """The classes of the training photos: as a file orders them, or sorted."""
+    return tuple(sorted(names)) if order is None else tuple(name for name in order if name in names)
+
+
+def divide(source, inspection, share, seed):
+    """Divide usable entries into those to train on and those to validate on, each class in the same way.
+
+    Raises:
+        MstlError: The share is out of its range, or no class has two pictures.
+    """
+    entries = inspection.usable["train"]
+    versions = [inspection.group[entry.path] for entry in entries]
+    chosen = stratified([entry.name for entry in entries], share, seed, versions)
+    if not chosen.any():
+        raise MstlError(f"{source.train.where} has one picture of each class: none can be split off to validate on")
+    return [[entry for entry, val in zip(entries, chosen, strict=True) if val == side] for side in (False, True)]
+
+
+def refuse_errors(data, inspection):
+    """Refuse data in which something must be mended.
+
+    Raises:
+        MstlError: There is something.
+    """
+    kinds = Counter(finding.problem for finding in inspection.errors)
+    if kinds:
+        raise MstlError(
+            f"{data} must be mended first: {', '.join(f'{count} {kind}' for kind, count in kinds.items())}; "
+            f"`mstl data check {data}` lists them all"
+        )
+
+
+def served_by(folder, entries, inspection, classes):
+    """The folder, if ImageFolderDataset would list just these entries and decode them rightly; None otherwise."""
+    if folder is None or not all(inspection.photos[entry.path].native for entry in entries):
+        return None
+    return folder if holds_just(folder, entries, classes) else None
+
+
+def check_classes(where, names, classes):
+    """Refuse validation classes that nothing was trained on.
+
+    Raises:
+        MstlError: There are some.
+    """
+    unknown = sorted(names - set(classes))
+    if unknown:
+        known = {case_key(name): name for name in classes}
+        alike = [f"{name} is {known[case_key(name)]} written otherwise" for name in unknown if case_key(name) in known]
+        raise MstlError(
+            f"{where} has classes that the training data lacks: {', '.join(unknown)} (known: {', '.join(classes)}); "
+            + "".join(f"{hint}; " for hint in alike[:1])
+            + "rename or remove them, or add photos of them to the training data"
+        )
+
+
+def no_images(part, inspection):
+    """Why there is nothing to train on or to validate on."""
+    if not part.entries and part.folder is not None:
+        return f"no images in {part.where}: it needs a folder for each class, with photos in it"
+    first = next(path for path in inspection.faults if any(entry.path == path for entry in part.entries))
+    hint = "" if part.folder is not None else f"; paths in a list are taken against its folder, {part.where.parent}"
+    return (
+        f"no images in {part.where}: none of the {len(part.entries)} files can be used, such as {shown(first)} "
+        f"({inspection.faults[first].detail}){hint}"
+    )
+
+
+def report(source, inspection):
+    """Say which files are left out, and what else is wrong, before a training; gives the same as a tuple of texts."""
+    faults, warnings = inspection.faults, []
+    if faults:
+        total = len(faults) + len(inspection.photos)
+        lines = [f"left out {len(faults)} of {total} files that cannot be used:"]
+        lines += [f"  {shown(path)}: {faults[path].detail}" for path in list(faults)[:SHOWN]]
+        if len(faults) > SHOWN:
+            lines.append(f"  ... and {len(faults) - SHOWN} more")
+        warnings.append("\n".join(lines))
+    for problem, words in SAID.items():
+        found = [finding for finding in inspection.findings if finding.problem == problem]
+        if found:
+            first = f"{shown(found[0].path)}: {found[0].detail}" if found[0].path else found[0].detail
+            warnings.append(f"{len(found)} {words}, such as {first} (`mstl data check` lists them)")
+    missing = set(source.train.order or ()) - {entry.name for entry in source.train.entries}
+    if missing:
+        warnings.append(f"{len(missing)} names have no photo to train on, and are no classes: {some(sorted(missing))}")
+    for warning in warnings:
+        logger.warning("%s", warning)
+    return tuple(warnings)
+
+
+def some(names):
+    """Names for people, not too many of them."""
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")

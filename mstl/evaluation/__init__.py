@@ -1,0 +1,1 @@
+"""How good the answers are, how far to trust them, and which labels look wrong."""

@@ -1,0 +1,1 @@
+"""What a frozen backbone makes of each image, computed once."""

@@ -1,0 +1,1 @@
+"""What must be settled before anything is computed: environment, devices, signals, memory, processes."""

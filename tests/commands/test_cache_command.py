@@ -1,0 +1,117 @@
+"""``mstl cache``: what it prints, and what is left after it."""
+
+import os
+import time
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from mstl.commands import cache_command
+from mstl.features.cache_folders import features_folder, list_spaces
+from mstl.features.feature_cache import FeatureCache
+
+SPACE = {
+    "format": 1,
+    "model": "resnet50",
+    "weights": "0123456789abcdef",
+    "stage": "backbone",
+    "transforms": {"resize": 256},
+    "mindspore": "2.10.0",
+    "device": "CPU",
+}
+
+
+@pytest.fixture(autouse=True)
+def empty_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("MSTL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MSTL_CACHE_SIZE", "500MB")
+
+
+def run(*arguments):
+    return CliRunner().invoke(cache_command.main, arguments)
+
+
+def fill(space, rows, size=1000):
+    one = FeatureCache(space)
+    one.put({f"{index}": np.zeros(size, np.float32) for index in range(rows)})
+    return one.folder
+
+
+def test_an_empty_list():
+    done = run("list")
+    assert (done.exit_code, done.output) == (0, f"0 B of 500 MB (MSTL_CACHE_SIZE) in {features_folder()}\n")
+
+
+def test_list():
+    moment = time.mktime((2024, 3, 5, 7, 9, 0, 0, 0, -1))
+    old = fill(SPACE | {"model": "resnet18", "stage": "layer3"}, 3, 250_000)
+    os.utime(next(old.glob("*.pack")), (moment, moment))
+    new = fill(SPACE, 1200)
+    done = run("list")
+    assert done.exit_code == 0
+    head, first, second, total = done.output.splitlines()
+    assert head.split() == ["name", "model", "stage", "photos", "size", "last", "used"]
+    assert first.split()[:6] == [new.name[:12], "resnet50", "backbone", "1,200", "4.82", "MB"]
+    assert second.split() == [old.name[:12], "resnet18", "layer3", "3", "3", "MB", "2024-03-05", "07:09"]
+    assert total == f"7.82 MB of 500 MB (MSTL_CACHE_SIZE) in {features_folder()}"
+    assert head.index("size") + 4 == first.index("MB") + 2 == second.index("MB") + 2
+
+
+@pytest.mark.parametrize("space", [{}, {"model": None, "stage": ["a", 1]}, {"model": "a model of a very long name"}])
+def test_list_of_spaces_that_say_little(space):
+    folder = fill(space, 2)
+    assert run("list").exit_code == 0
+    assert folder.name[:12] in run("list").output
+    (folder / "space.json").unlink()
+    line = run("list").output.splitlines()[1]
+    assert line.split()[:4] == [folder.name[:12], "-", "-", "2"]
+
+
+def test_list_of_a_folder_without_files():
+    folder = fill(SPACE, 1)
+    next(folder.glob("*.pack")).unlink()
+    line = run("list").output.splitlines()[1]
+    assert line.split() == [folder.name[:12], "resnet50", "backbone", "0", "0", "B", "-"]
+
+
+def test_clear_all():
+    folders = [fill(SPACE, 300), fill(SPACE | {"stage": "layer3"}, 700)]
+    size = sum(path.stat().st_size for folder in folders for path in folder.glob("*.pack"))
+    done = run("clear")
+    assert (done.exit_code, done.output) == (0, f"{size / 1e6:.2f} MB freed\n")
+    assert list_spaces() == [] and not any(folder.exists() for folder in folders)
+    assert run("clear").output == "0 B freed\n"
+
+
+def test_clear_one_by_the_name_that_the_list_shows():
+    gone, stays = fill(SPACE, 3, 100_000), fill(SPACE | {"stage": "layer3"}, 7)
+    names = [line.split()[0] for line in run("list").output.splitlines()[1:-1]]
+    done = run("clear", next(name for name in names if gone.name.startswith(name)))
+    assert (done.exit_code, done.output) == (0, "1.2 MB freed\n")
+    assert [space.name for space in list_spaces()] == [stays.name]
+
+
+def test_an_unknown_name_is_one_line_and_removes_nothing():
+    folder = fill(SPACE, 3)
+    done = run("clear", folder.name[:12], "resnet50")
+    assert done.exit_code == 1
+    assert done.output.splitlines() == [
+        "mstl: error: nothing is kept under the name 'resnet50': `mstl cache list` shows the names"
+    ]
+    assert folder.exists()
+
+
+def test_a_size_that_is_none(monkeypatch):
+    monkeypatch.setenv("MSTL_CACHE_SIZE", "plenty")
+    done = run("list")
+    assert done.exit_code == 1 and done.output.startswith("mstl: error: MSTL_CACHE_SIZE is 'plenty'")
+    assert run("clear").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["list", "clear"])
+def test_help(name):
+    done = run(name, "-h")
+    assert done.exit_code == 0 and cache_command.main.commands[name].help.split()[0] in done.output
+    assert all(option.help for option in cache_command.main.commands[name].params if isinstance(option, click.Option))

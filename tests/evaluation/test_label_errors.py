@@ -1,0 +1,143 @@
+"""Wrong labels in clusters whose right ones are known; the regression against scikit-learn's."""
+
+import csv
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from mstl.errors import MstlError
+from mstl.evaluation.label_errors import PENALTY, deal, find_label_errors, out_of_fold, rotated, write_label_errors
+
+
+def clusters(each=30, classes=3, width=40, noise=0.5, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(classes), each)
+    features = 4 * np.eye(width)[labels] + noise * rng.normal(size=(len(labels), width))
+    return features.astype(np.float32), labels
+
+
+def centred(features):
+    units = features / np.linalg.norm(features, axis=1, keepdims=True)
+    return units - units.mean(axis=0)
+
+
+def names(labels):
+    return [f"photo {index}.jpg" for index in range(len(labels))]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("width", [40, 300])
+def test_flipped_labels_come_first(seed, width):
+    features, right = clusters(width=width, seed=seed)
+    flipped = np.random.default_rng(seed).choice(len(right), 4, replace=False)
+    labels = right.copy()
+    labels[flipped] = (labels[flipped] + 1) % 3
+    found = find_label_errors(features, labels, ("a", "b", "c"), names(labels))
+    assert {suspect.index for suspect in found[:4]} == set(flipped)
+    for suspect in found[:4]:
+        assert suspect.path == f"photo {suspect.index}.jpg"
+        assert suspect.label == "abc"[labels[suspect.index]]
+        assert suspect.suggested == "abc"[right[suspect.index]]
+    scores = [suspect.score for suspect in found]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0.5 <= suspect.score <= 1 and suspect.probability <= 0.5 for suspect in found)
+
+
+def test_right_labels_give_no_suspects():
+    features, labels = clusters(noise=0.1)
+    assert find_label_errors(features, labels, ("a", "b", "c"), names(labels)) == []
+
+
+def test_same_seed_same_answer():
+    features, labels = clusters(noise=3)
+    first, second = (find_label_errors(features, labels, ("a", "b", "c"), names(labels)) for _ in range(2))
+    assert first and first == second
+    assert first != find_label_errors(features, labels, ("a", "b", "c"), names(labels), seed=1)
+
+
+@pytest.mark.parametrize("width", [20, 200])
+def test_probabilities_and_scores_equal_those_of_scikit_learn(width):
+    """The same penalty on the same features, which scikit-learn gets without a turn of their axes."""
+    features, labels = clusters(noise=2, width=width)
+    features, labels = features[:70], labels[:70]  # 10 photos of the third class: the intercept matters
+    plain = centred(features)
+    plain = plain / np.sqrt((plain**2).sum(axis=1).mean())
+    places = deal(labels, 5, seed=0)
+    expected = np.zeros((len(labels), 3))
+    for fold in range(5):
+        inside = places == fold
+        penalty = PENALTY * (~inside).sum() / 3
+        model = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=5000).fit(plain[~inside], labels[~inside])
+        expected[inside] = model.predict_proba(plain[inside])
+    assert out_of_fold(rotated(features), labels, 3, places) == pytest.approx(expected, abs=3e-3)
+
+    found = find_label_errors(features, labels, ("a", "b", "c"), names(labels))
+    assert 5 < len(found) < len(labels) / 2
+    for suspect in found:
+        row, label = expected[suspect.index], labels[suspect.index]
+        assert suspect.probability == pytest.approx(row[label], abs=3e-3)
+        margin = max(row[other] for other in range(3) if other != label) - row[label]
+        assert suspect.score == pytest.approx((1 + margin) / 2, abs=3e-3)
+
+
+def test_turning_the_axes_keeps_the_angles():
+    features, _ = clusters(each=5, width=200)
+    plain = centred(features)
+    turned = rotated(features)
+    assert turned.shape[0] == 15 and turned.shape[1] <= 16
+    products = turned[:, :-1] @ turned[:, :-1].T
+    assert np.trace(products) == pytest.approx(15, rel=1e-4)
+    assert products / 15 == pytest.approx(plain @ plain.T / np.trace(plain @ plain.T), abs=1e-5)
+
+
+def test_folds_have_their_share_of_every_class():
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 3], [52, 11, 2]))
+    places = deal(labels, 5, seed=3)
+    for label, count in ((0, 52), (1, 11), (3, 2)):
+        shares = np.bincount(places[labels == label], minlength=5)
+        assert shares.sum() == count and shares.max() - shares.min() <= 1
+    assert np.ptp(np.bincount(places)) <= 1
+
+
+def test_only_photo_of_a_class_and_features_that_do_not_vary():
+    features, labels = clusters(each=10)
+    features = np.vstack([features, features[:1]])
+    features[:, -1] = 7
+    labels = np.append(labels, 3)  # looks like class 0, but is all there is of class 3; class 4 has none
+    with np.errstate(all="raise", under="ignore"):
+        assert find_label_errors(features, labels, ("a", "b", "c", "d", "e"), names(labels)) == []
+        alike = find_label_errors(np.ones((6, 4)), [0, 0, 0, 1, 1, 1], ("a", "b"), names(range(6)))
+    # only the other folds' shares are left: 2 of 5 against 3 of 5, and 1 in 2 for the two that share a fold
+    assert [suspect.score for suspect in alike[:4]] == pytest.approx([0.6] * 4, abs=0.01)
+    assert all(suspect.score == pytest.approx(0.5, abs=0.01) for suspect in alike[4:])
+
+
+def test_csv(tmp_path):
+    features, labels = clusters(each=10)
+    labels[3] = 2
+    paths = [f"蚂蚁, or not/{index}.jpg" for index in range(30)]
+    found = find_label_errors(features, labels, ("蚂蚁", "b", 'c "d"'), paths)
+    write_label_errors(tmp_path / "suspects.csv", found)
+    with open(tmp_path / "suspects.csv", newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert list(rows[0]) == ["path", "label", "suggested", "probability", "score"]
+    assert len(rows) == 1
+    assert (rows[0]["path"], rows[0]["label"], rows[0]["suggested"]) == ("蚂蚁, or not/3.jpg", 'c "d"', "蚂蚁")
+    assert float(rows[0]["probability"]) == pytest.approx(found[0].probability, abs=1e-4)
+    assert float(rows[0]["score"]) == pytest.approx(found[0].score, abs=1e-4)
+
+
+def test_failed_writing_keeps_the_old_csv(tmp_path):
+    path = tmp_path / "suspects.csv"
+    path.write_text("old")
+    with pytest.raises(TypeError):
+        write_label_errors(path, [None])
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_features_that_are_no_numbers_are_named():
+    features, labels = clusters(each=5)
+    features[3, 2] = np.nan
+    with pytest.raises(MstlError, match="diverged"):
+        find_label_errors(features, labels, ("a", "b", "c"), names(labels))

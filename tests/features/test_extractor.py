@@ -1,0 +1,202 @@
+"""Features of what is frozen: computed once, never stale, never wrong."""
+
+import dataclasses
+import os
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+import mstl
+from mstl.config import TrainConfig
+from mstl.data.loading.loader import Loader
+from mstl.data.loading.transforms import eval_transforms
+from mstl.features import extractor
+from mstl.features.extractor import FeatureExtractor, FeatureLoader
+from mstl.models.fusing import FusedModel
+from mstl.training.freeze import Freeze
+from tests.conftest import COLORS, write_photo
+
+pytestmark = pytest.mark.usefixtures("no_pictures", "narrow_model")
+
+TINY = {"model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 5, "lr": 0.01, "report": False}
+
+
+@pytest.fixture(scope="module")
+def net():
+    ms.set_seed(1)
+    net = mstl.resnet18(num_classes=2)
+    net.set_train(False)
+    return net
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("MSTL_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def ask(net, images, upto="backbone", view=0, size=32, **options):
+    """Activations, and how many of them had to be computed."""
+    config = TrainConfig(augment="tutorial", **options)
+    policy, preprocessing = Freeze(net, upto), net.preprocessing.at(size)
+    part = FeatureExtractor(net, policy, lambda: FusedModel(net).front(policy.stages), preprocessing, config)
+    return part.activations(images, view), part.computed
+
+
+def by_hand(net, images, stages, size=32):
+    """The same by the net itself, one photo at a time, with nothing folded or kept."""
+    loader = Loader(images, eval_transforms(net.preprocessing.at(size)), 1)
+    cells = [cell for name in list(net.stages())[:stages] for cell in net.stages()[name]]
+    rows = []
+    for x, _ in loader.batches():
+        for cell in cells:
+            x = cell(x)
+        rows.append(x.asnumpy()[0])
+    rows = np.stack(rows)
+    return rows.mean((2, 3), keepdims=True) if stages == 5 else rows
+
+
+@pytest.mark.parametrize(("upto", "stages", "close"), [("backbone", 5, 1e-5), ("layer2", 3, 2e-3)])
+def test_they_are_what_the_frozen_part_gives(net, photos, home, upto, stages, close):
+    images, _ = mstl.load_data(str(photos))
+    expected = by_hand(net, images, stages)
+    for computed in (12, 0):  # computed, then from disk
+        rows, count = ask(net, images, upto)
+        assert count == computed
+        assert rows.dtype == (np.float32 if upto == "backbone" else np.float16)
+        assert np.abs(rows - expected).max() <= close * np.abs(expected).max()
+
+
+def test_a_changed_photo_costs_one_forward(net, photos, home):
+    images, _ = mstl.load_data(str(photos))
+    before, _ = ask(net, images)
+    path = photos / "train" / "red" / "red-3.jpg"
+    status = path.stat()
+    other = write_photo(photos.parent / "other.jpg", COLORS["green"], 7).read_bytes()
+    path.write_bytes(other)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # the content alone tells
+    rows, computed = ask(net, images)
+    index = images.paths.index(str(path))
+    assert computed == 1
+    assert np.abs(rows[index] - before[index]).max() > 1e-3
+    assert np.delete(rows, index, 0) == pytest.approx(np.delete(before, index, 0))
+    assert rows[index] == pytest.approx(by_hand(net, images, 5)[index], abs=1e-4)
+
+
+def test_whatever_else_changes_makes_all_anew(net, photos, home):
+    images, _ = mstl.load_data(str(photos))
+    ask(net, images)
+    assert ask(net, images)[1] == 0
+    assert ask(net, images, size=48)[1] == 12  # another crop
+    assert ask(net, images, view=1)[1] == 12  # an augmented view,
+    assert ask(net, images, view=1)[1] == 0  # which is kept too,
+    assert ask(net, images, view=1, seed=2)[1] == 12  # but for its own seed
+    weight = net.layer1[0].conv1.weight
+    kept = weight.asnumpy().copy()
+    try:
+        changed = kept.copy()
+        changed[0, 0, 0, 0] += 0.1
+        weight.set_data(ms.Tensor(changed))
+        rows, computed = ask(net, images)
+        assert computed == 12
+        assert rows == pytest.approx(by_hand(net, images, 5), abs=1e-4)
+    finally:
+        weight.set_data(ms.Tensor(kept))
+    assert ask(net, images)[1] == 0
+
+
+def test_a_cut_off_file_is_made_anew(net, photos, home):
+    images, _ = mstl.load_data(str(photos))
+    before, _ = ask(net, images)
+    packs = [path for path in (home / "features").rglob("*") if path.is_file() and path.name != "space.json"]
+    assert packs
+    for path in packs:
+        os.truncate(path, path.stat().st_size // 2)
+    rows, computed = ask(net, images)
+    assert computed == 12
+    assert rows == pytest.approx(before, abs=1e-6)
+
+
+def test_a_photo_under_two_names_is_computed_once(net, photos, home):
+    images, _ = mstl.load_data(str(photos))
+    twice = dataclasses.replace(
+        images, paths=images.paths * 2, labels=np.concatenate([images.labels, 1 - images.labels]), folder=None
+    )
+    rows, computed = ask(net, twice)
+    assert computed == 12
+    np.testing.assert_array_equal(rows[:12], rows[12:])
+
+
+def test_a_photo_that_changes_while_it_is_read_is_not_kept(net, photos, home, monkeypatch):
+    images, _ = mstl.load_data(str(photos))
+    real, calls = extractor.content, []
+
+    def content(path):
+        calls.append(path)
+        return real(path) if len(calls) <= 12 or "red-2" not in path else "0" * 32
+
+    monkeypatch.setattr(extractor, "content", content)
+    assert ask(net, images)[1] == 12
+    monkeypatch.setattr(extractor, "content", real)
+    assert ask(net, images)[1] == 1
+
+
+def test_views_take_turns(photos):
+    images, _ = mstl.load_data(str(photos))
+    loader = Loader(images, [], 5, seed=1)
+    views = [np.full((12, 2, 1, 1), 100 * number) + np.arange(12)[:, None, None, None] for number in range(3)]
+    seen = {index: [] for index in range(12)}
+    for epoch in range(3):
+        pairs = [(rows.asnumpy(), labels.asnumpy()) for rows, labels in FeatureLoader(loader, views).batches(epoch)]
+        rows, labels = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+        assert sorted(rows[:, 0, 0, 0] % 100) == list(range(12))
+        np.testing.assert_array_equal(labels, images.labels[loader.order(epoch)])
+        for value in rows[:, 0, 0, 0]:
+            seen[int(value) % 100].append(int(value) // 100)
+    assert all(sorted(numbers) == [0, 1, 2] for numbers in seen.values())
+
+
+def history(state):
+    return [[row[key] for key in ("train_loss", "val_loss", "val_accuracy")] for row in state.history]
+
+
+@pytest.mark.parametrize("freeze", ["backbone", "layer3"])
+def test_training_is_the_same_with_and_without(photos, tmp_path, home, freeze):
+    """Of photos that are not varied, what is kept is what would be computed."""
+    options = {**TINY, "data": str(photos), "augment": "none", "freeze": freeze, "epochs": 2, "lr": 0.0001}
+    options.update(image_size=64, batch_size=6)
+    plain = mstl.fit(out=str(tmp_path / "plain"), cache=False, **options)
+    cold = mstl.fit(out=str(tmp_path / "cold"), **options)
+    warm = mstl.fit(out=str(tmp_path / "warm"), **options)
+    assert np.array(history(cold)) == pytest.approx(np.array(history(plain)), rel=1e-2)
+    assert history(cold) == history(warm)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"mixup": 0.2}, "photos are mixed"), ({}, "do not fit into the memory")]
+)
+def test_what_cannot_be_kept_is_computed_in_every_epoch(photos, tmp_path, home, caplog, monkeypatch, options, message):
+    monkeypatch.setattr(extractor, "available_memory", lambda: 1000)
+    caplog.set_level("INFO", logger="mstl")
+    state = mstl.fit(data=str(photos), out=str(tmp_path / "run"), epochs=1, **TINY, **options)
+    assert message in caplog.text
+    assert len(state.history) == 1
+    assert not any((home / "features").glob("*/*"))
+
+
+def test_a_full_disk_does_not_stop_a_run(photos, tmp_path, home, caplog, monkeypatch):
+    home.mkdir()
+    (home / "features").write_text("in the way")
+    state = mstl.fit(data=str(photos), out=str(tmp_path / "run"), epochs=1, **TINY)
+    assert len(state.history) == 1
+    assert "features are not kept" in caplog.text
+
+
+def test_a_resumed_run_ends_like_an_uninterrupted_one(photos, tmp_path, home):
+    options = {**TINY, "data": str(photos), "freeze": "backbone", "views": 2, "schedule": "constant"}
+    mstl.fit(out=str(tmp_path / "parts"), epochs=1, **options)
+    state = mstl.fit(resume=str(tmp_path / "parts"), epochs=3)
+    whole = mstl.fit(out=str(tmp_path / "whole"), epochs=3, **options)
+    assert np.array(history(state)) == pytest.approx(np.array(history(whole)), abs=1e-6)
+    assert state.model.fc.weight.asnumpy() == pytest.approx(whole.model.fc.weight.asnumpy(), abs=1e-6)

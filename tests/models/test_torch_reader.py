@@ -1,0 +1,125 @@
+"""The .pth reader: right numbers, and nothing of the file is ever run."""
+
+import collections
+import os
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+
+from mstl import MstlError
+from mstl.models.torch_reader import Storage, read_torch_file
+from tests.torch_writer import write_legacy, write_zip
+
+WRITERS = {"zip": write_zip, "legacy": write_legacy}
+TENSORS = collections.OrderedDict(
+    [
+        ("a.weight", np.arange(24, dtype=np.float32).reshape(2, 3, 4)),
+        ("a.half", np.linspace(-1, 1, 5).astype(np.float16)),
+        ("transposed", np.asfortranarray(np.arange(6, dtype=np.float64).reshape(2, 3))),
+        ("num_batches_tracked", np.array(7, np.int64)),
+    ]
+)
+
+
+@pytest.fixture(params=WRITERS)
+def write(request):
+    return WRITERS[request.param]
+
+
+def test_round_trip(tmp_path, write):
+    write(tmp_path / "x.pth", TENSORS)
+    read = read_torch_file(tmp_path / "x.pth")
+    assert list(read) == list(TENSORS)
+    for name, value in TENSORS.items():
+        assert read[name].dtype == value.dtype
+        assert np.array_equal(read[name], value)
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model"])
+def test_training_checkpoints_are_unwrapped(tmp_path, write, key):
+    write(tmp_path / "x.pth", {"epoch": 3, key: dict(TENSORS), "args": {"lr": 0.1}})
+    assert list(read_torch_file(tmp_path / "x.pth")) == list(TENSORS)
+
+
+def test_bfloat16_becomes_float32():
+    # 1.0, -2.0 and 0.15625 as bfloat16: the upper halves of their float32
+    data = np.array([0x3F80, 0xC000, 0x3E20], "<u2").tobytes()
+    assert Storage("bfloat16", "0", 3).numbers(data).tolist() == [1.0, -2.0, 0.15625]
+
+
+class Evil:
+    """Asks the unpickler to call something."""
+
+    def __init__(self, function, *arguments):
+        self.call = (function, arguments)
+
+    def __reduce__(self):
+        return self.call
+
+
+EVIL = {
+    "os.system": (lambda flag: Evil(os.system, f"touch {flag}"), "system"),
+    "eval": (lambda flag: Evil(eval, f"open({str(flag)!r}, 'w')"), "eval"),
+    "exec": (lambda flag: Evil(exec, f"open({str(flag)!r}, 'w')"), "exec"),
+    "getattr": (lambda flag: Evil(getattr, "text", "upper"), "getattr"),
+    "open": (lambda flag: Evil(open, str(flag), "w"), "open"),
+    "nested": (lambda flag: [{"deep": (Evil(os.mkdir, str(flag)),)}], "mkdir"),
+    "pickle": (lambda flag: Evil(pickle.loads, pickle.dumps(Evil(os.mkdir, str(flag)))), "loads"),
+}
+
+
+@pytest.mark.parametrize("case", EVIL)
+def test_code_is_refused_by_name_and_not_run(tmp_path, write, case):
+    make, name = EVIL[case]
+    flag = tmp_path / "it-ran"
+    write(tmp_path / "x.pth", {"w": np.zeros(2, np.float32), "extra": make(flag)})
+    with pytest.raises(MstlError, match=rf"asks to run [\w.]*{name}, .*refused") as caught:
+        read_torch_file(tmp_path / "x.pth")
+    assert "\n" not in str(caught.value)
+    assert not flag.exists()
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_code_in_the_legacy_headers_is_refused(tmp_path, position):
+    flag = tmp_path / "it-ran"
+    head = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}]
+    head[position] = Evil(os.mkdir, str(flag))
+    with open(tmp_path / "x.pth", "wb") as file:
+        for value in head:
+            pickle.dump(value, file, protocol=2)
+    with pytest.raises(MstlError, match="asks to run .*mkdir"):
+        read_torch_file(tmp_path / "x.pth")
+    assert not flag.exists()
+
+
+def test_damaged_files_are_one_line(tmp_path, write):
+    path = tmp_path / "x.pth"
+    write(path, TENSORS)
+    whole = path.read_bytes()
+    for data in (b"", b"hello", whole[: len(whole) // 2], whole[:-3]):
+        path.write_bytes(data)
+        with pytest.raises(MstlError, match="no PyTorch weights file, or is damaged") as caught:
+            read_torch_file(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_no_dict_of_tensors(tmp_path, write):
+    write(tmp_path / "x.pth", {"epoch": 3})
+    with pytest.raises(MstlError, match="no dict of tensors"):
+        read_torch_file(tmp_path / "x.pth")
+
+
+def test_a_tensor_cannot_reach_outside_its_storage(tmp_path):
+    write_zip(tmp_path / "x.pth", {"w": np.arange(8, dtype=np.float32)})
+    with zipfile.ZipFile(tmp_path / "x.pth") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    shape_of_8 = b"K\x08\x85"  # the tuple (8,), once as shape; the count of the storage is a bare K\x08
+    assert parts["archive/data.pkl"].count(shape_of_8) == 1
+    parts["archive/data.pkl"] = parts["archive/data.pkl"].replace(shape_of_8, b"K\x7f\x85")
+    with zipfile.ZipFile(tmp_path / "y.pth", "w") as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    with pytest.raises(MstlError, match="outside its storage"):
+        read_torch_file(tmp_path / "y.pth")

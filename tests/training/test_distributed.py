@@ -1,0 +1,116 @@
+"""Several processes, by msrun."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import mstl
+from mstl.checkpoint import read_checkpoint
+from mstl.commands import train_command
+from mstl.runtime import devices
+from tests.conftest import write_folder
+
+OPTIONS = {"model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 4, "epochs": 2, "augment": "none"}
+RUNS = {  # name: what else is asked for
+    "backbone": ["--freeze=backbone", "--lr=0.001"],
+    "BN": ["--freeze=BN", "--lr=0.001"],
+    "wrong": ["--batch-size=5"],
+    "dying": ["--epochs=5000"],
+}
+PATIENCE = "10"  # seconds without a sign of life after which a process counts as dead; MindSpore waits for 30
+needs_two_cores = pytest.mark.skipif(devices.cores() < 2, reason="needs two cores")
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    """A folder with photos, and runs in two processes each by name: at once, since they wait for each other mostly."""
+    root = tmp_path_factory.mktemp("distributed")
+    write_folder(root / "photos", {"train": 6, "val": 3})
+    options = [f"--{key.replace('_', '-')}={value}" for key, value in OPTIONS.items()]
+    processes = {
+        name: subprocess.Popen(
+            [*(sys.executable, "-m", "mstl.train", f"--data={root / 'photos'}", f"--out={root / name}", "--nproc=2")]
+            + [*options, "--no-report", *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "MSTL_HOME": str(root / "home"), "MS_NODE_TIMEOUT": PATIENCE},
+        )
+        for name, more in RUNS.items()
+    }
+    yield root, processes
+    for process in processes.values():
+        process.terminate()
+        process.wait()
+
+
+def workers(folder):
+    """The process numbers of msrun's workers that write into a folder."""
+    for entry in Path("/proc").iterdir():
+        try:
+            command, environment = (entry / "cmdline").read_bytes(), (entry / "environ").read_bytes()
+        except OSError:  # not a process, or it has just ended
+            continue
+        if str(folder).encode() in command and b"MS_ROLE=MS_WORKER" in environment:
+            yield int(entry.name)
+
+
+@pytest.mark.slow
+@needs_two_cores
+def test_one_process_dying_ends_them_all(started):
+    """It is the first test, since this run would keep the others waiting for the processors."""
+    folder, process = started[0] / "dying", started[1]["dying"]
+    while not (folder / "history.csv").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    running = sorted(workers(folder))
+    assert len(running) == 2
+    os.kill(running[-1], signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.count("\n") == 1 and "a process of the run was killed or broke down" in err
+    assert list(workers(folder)) == []
+
+
+@pytest.mark.slow
+@needs_two_cores
+@pytest.mark.parametrize("freeze", ["backbone", "BN"])
+def test_two_processes_are_one(started, freeze):
+    """Half the batch in each of two processes, statistics frozen: the weights and counts of one process."""
+    root, processes = started
+    mstl.fit(
+        data=str(root / "photos"), out=str(root / f"one-{freeze}"), freeze=freeze, lr=0.001, report=False, **OPTIONS
+    )
+    out, err = processes[freeze].communicate(timeout=300)
+    assert processes[freeze].returncode == 0, out + err
+    (one, first), (two, second) = (read_checkpoint(root / name / "last.ckpt") for name in (f"one-{freeze}", freeze))
+    assert one.keys() == two.keys()
+    assert max(np.abs(one[key].astype(float) - two[key]).max() for key in one) <= 1e-5
+    for mine, theirs in zip(first["resume"]["history"], second["resume"]["history"], strict=True):
+        assert mine["val_accuracy"] == theirs["val_accuracy"]
+        assert mine["train_loss"] == pytest.approx(theirs["train_loss"], rel=1e-4)
+    assert "best validation accuracy" in out
+    assert not (root / f"{freeze}-2").exists()
+
+
+@pytest.mark.slow
+@needs_two_cores
+def test_an_error_in_the_processes_is_one_line(started):
+    process = started[1]["wrong"]
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert err.count("\n") == 1 and "batch_size 5 is no multiple of the 2 processes" in err
+    assert "Traceback" not in out
+
+
+def test_more_processes_than_cores(photos):
+    done = CliRunner().invoke(train_command.main, ["--data", str(photos), "--nproc", "999"])
+    assert done.exit_code == 1
+    assert "--nproc 999 is more than" in done.stderr

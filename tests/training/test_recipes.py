@@ -1,0 +1,175 @@
+"""What a run is told, by whom."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from mstl import MstlError, TrainConfig
+from mstl.commands import train_command
+from mstl.config import RECIPES as NAMES
+from mstl.config import read_config
+from mstl.models import pretrained
+from mstl.training.recipes import BASE, LR, RECIPES, auto, first, resolve
+
+pytestmark = pytest.mark.usefixtures("no_pictures", "narrow_model")
+
+SEEDS = {  # as the two tutorials have it
+    "canidae-fixed": {
+        "batch_size": 18, "image_size": 224, "lr": 0.001, "momentum": 0.5, "epochs": 5, "optimizer": "momentum",
+        "freeze": "backbone", "augment": "tutorial", "model": "resnet50", "schedule": "constant", "weight_decay": 0.0,
+    },
+    "canidae-finetune": {
+        "batch_size": 18, "image_size": 224, "lr": 0.001, "momentum": 0.9, "epochs": 5, "optimizer": "momentum",
+        "freeze": "none", "augment": "tutorial", "model": "resnet50", "schedule": "constant", "unfreeze_at": 0,
+    },
+    "food": {
+        "batch_size": 64, "image_size": 224, "lr": 0.001, "epochs": 80, "optimizer": "adam", "schedule": "step",
+        "lr_step": 5, "lr_gamma": 0.5, "freeze": "backbone", "augment": "food", "model": "resnet18", "best": "accuracy",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_tutorials_settings_reach_config_json(photos, tmp_path, name):
+    """A whole run, shortened and made small by options; everything else in config.json is the tutorial's."""
+    quick = {"epochs": 1, "image_size": 32, "model": "resnet18"}
+    arguments = [f"--{key.replace('_', '-')}={value}" for key, value in quick.items()]
+    done = CliRunner().invoke(
+        train_command.main,
+        ["--recipe", name, "--data", str(photos), "--weights", "none", "--out", str(tmp_path / "run"), *arguments],
+    )
+    assert done.exit_code == 0, done.output
+    kept = json.loads((tmp_path / "run" / "config.json").read_text())
+    expected = {**SEEDS[name], **quick}
+    assert {key: kept[key] for key in expected} == expected
+    full, _ = resolve(TrainConfig(recipe=name), 240, 2)
+    assert {key: getattr(full, key) for key in SEEDS[name]} == SEEDS[name]
+
+
+def test_food_halves_its_rate_every_five_epochs():
+    import mstl
+    from mstl.runtime.processes import World
+    from mstl.training.phase import Phase
+
+    config, _ = resolve(TrainConfig(recipe="food", data="x"), 800, 20)
+    phase = Phase(config, mstl.resnet18(num_classes=20), 1, None, World(), 10)
+    rates = [phase.rate(epoch) for epoch in range(12)]
+    assert rates == pytest.approx([0.001] * 5 + [0.0005] * 5 + [0.00025] * 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, ("resnet18", "mstl")),
+        ({"weights": "none"}, ("resnet18", "none")),
+        ({"model": "resnet50"}, ("resnet50", "default")),
+        ({"recipe": "food"}, ("resnet18", "default")),
+    ],
+)
+def test_without_the_extra_the_model_is_mstls_own(monkeypatch, settings, expected):
+    config = TrainConfig(data="x", **settings)
+    if not settings:
+        assert resolve(config, 100, 2)[0].model == first(config, "model") == "efficientnet_lite0"
+    monkeypatch.setattr(pretrained, "packaged", lambda _entry: None)
+    resolved, _ = resolve(config, 100, 2)
+    assert (resolved.model, resolved.weights) == expected
+    assert first(config, "model") == expected[0]
+
+
+def test_names_are_the_configs():
+    assert ("auto", *RECIPES) == NAMES
+
+
+def test_nothing_is_left_open():
+    for name in NAMES:
+        config, why = resolve(TrainConfig(recipe=name), 500, 4)
+        assert why
+        may_be_open = {"val", "image_size", "workers", "out"}
+        assert {key for key, value in config.to_dict().items() if value is None} <= may_be_open
+
+
+def test_the_user_overrides_the_recipe_and_the_recipe_the_base():
+    config, _ = resolve(TrainConfig(recipe="food", epochs=3, lr=0.5), 500, 4)
+    assert (config.epochs, config.lr, config.optimizer, config.momentum) == (3, 0.5, "adam", BASE["momentum"])
+
+
+@pytest.mark.parametrize(
+    ("options", "rate"),
+    [
+        ({}, 0.01),
+        ({"freeze": "none"}, 0.003),
+        ({"optimizer": "adamw"}, 0.001),
+        ({"optimizer": "adam", "freeze": "layer2"}, 0.0001),
+        ({"recipe": "canidae-fixed"}, 0.001),
+    ],
+)
+def test_the_rate_suits_what_is_trained(options, rate):
+    assert resolve(TrainConfig(**options), 300, 2)[0].lr == rate
+
+
+def test_who_says_what_to_freeze_means_the_whole_run():
+    assert resolve(TrainConfig(recipe="finetune"), 300, 2)[0].unfreeze_at == 3
+    assert resolve(TrainConfig(recipe="finetune", freeze="layer1"), 300, 2)[0].unfreeze_at == 0
+    large, why = resolve(TrainConfig(freeze="backbone"), 3000, 2)
+    assert large.unfreeze_at == 0 and why.endswith("then everything; but freeze backbone holds for the whole run")
+    assert large.lr == LR["frozen", "gradient"]
+    assert resolve(TrainConfig(recipe="finetune", freeze="layer1", unfreeze_at=2), 300, 2)[0].unfreeze_at == 2
+
+
+@pytest.mark.parametrize(
+    ("images", "epochs", "frozen", "mixup"),
+    [
+        (10, 100, True, None),
+        (100, 40, True, None),
+        (244, 20, True, None),
+        (5000, 8, False, None),
+        (50_000, 6, False, 0.2),
+    ],
+)
+def test_auto_follows_the_size_of_the_data(images, epochs, frozen, mixup):
+    settings, why = auto(images, 3)
+    assert settings["epochs"] == epochs
+    assert settings.get("unfreeze_at", 0) == (0 if frozen else 2)
+    assert settings.get("mixup") == mixup
+    assert str(images) in why and "3 classes" in why
+
+
+def test_config_files(tmp_path):
+    config = TrainConfig(data="pets", epochs=7, lr=0.25)
+    (tmp_path / "a.json").write_text(json.dumps(config.to_dict()))
+    assert TrainConfig(**read_config(tmp_path / "a.json")) == config
+    yaml = pytest.importorskip("yaml")
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump(config.to_dict()))
+    assert TrainConfig(**read_config(tmp_path / "a.yaml")) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"epochs": 3, "learning_rate": 0.1}', "has unknown settings: learning_rate; known are accumulate"),
+        ("[1, 2]", "no table of settings"),
+        ("{", "is no JSON"),
+        ('{"lr": "fast"}', "wrong kind"),
+        ('{"lr": -1}', "lr must be above 0"),
+    ],
+)
+def test_config_files_that_are_wrong(tmp_path, text, message):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(MstlError, match=message) as caught:
+        read_config(tmp_path / "a.json")
+    assert "\n" not in str(caught.value)
+
+
+def test_config_on_the_command_line(photos, tmp_path):
+    settings = {"data": str(photos), "model": "resnet18", "weights": "none", "image_size": 32, "epochs": 5, "seed": 4}
+    (tmp_path / "a.json").write_text(json.dumps(settings))
+    out = tmp_path / "run"
+    done = CliRunner().invoke(
+        train_command.main, ["--config", str(tmp_path / "a.json"), "--epochs", "1", "--out", str(out)]
+    )
+    assert done.exit_code == 0, done.output
+    kept = json.loads((out / "config.json").read_text())
+    assert {**settings, "epochs": 1}.items() <= kept.items()
+    done = CliRunner().invoke(train_command.main, ["--config", str(tmp_path / "nothing.json")])
+    assert done.exit_code == 1 and "cannot read the settings" in done.stderr
