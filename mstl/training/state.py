@@ -6,6 +6,7 @@ from pathlib import Path
 
 import mstl
 from mstl.config import TrainConfig
+from mstl.evaluation.history import best_row
 from mstl.evaluation.metrics import Evaluation
 from mstl.evaluation.rejection import Rejector
 from mstl.training.ema import MovingAverage
@@ -60,9 +61,7 @@ class TrainState:
     @property
     def best(self):
         """The history's best row, by ``config.best``; None before the first epoch."""
-        if self.config.best == "loss":
-            return min(self.history, key=lambda row: row["val_loss"], default=None)
-        return max(self.history, key=lambda row: (row["val_accuracy"], -row["val_loss"]), default=None)
+        return best_row(self.history, self.config.best)
 
     def _repr_html_(self):
         """What a notebook shows of the run."""
