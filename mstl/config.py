@@ -1,119 +1,158 @@
-"""The settings of a run: one dataclass makes the command's options, ``config.json`` and the checkpoint's record."""
+"""The settings of a run: one dataclass makes the options of ``mstl train``, config.json and the checkpoint's record."""
 
 import dataclasses
 import json
+import types
+import typing
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
+from typing import Any, Literal
 
 from mstl.errors import MstlError
-from mstl.runtime.devices import DEVICES
+from mstl.runtime.devices import DeviceName
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-FREEZE = ("backbone", "none", "stem", "layer1", "layer2", "layer3", "layer4", "BN")
-OPTIMIZERS = ("momentum", "sgd", "adam", "adamw", "lamb")
-SCHEDULES = ("constant", "step", "cosine", "one-cycle", "polynomial")
-MODES = ("auto", "graph", "pynative")
-AUGMENTS = ("tutorial", "food", "light", "strong", "none")
-RECIPES = ("auto", "canidae-fixed", "canidae-finetune", "food", "linear", "finetune")
+
+FreezeName = Literal["backbone", "none", "stem", "layer1", "layer2", "layer3", "layer4", "BN"]
+OptimizerName = Literal["momentum", "sgd", "adam", "adamw", "lamb"]
+ScheduleName = Literal["constant", "step", "cosine", "one-cycle", "polynomial"]
+ModeName = Literal["auto", "graph", "pynative"]
+AugmentName = Literal["tutorial", "food", "light", "strong", "none"]
+RecipeName = Literal["auto", "canidae-fixed", "canidae-finetune", "food", "linear", "finetune"]
+InterpolationName = Literal["bilinear", "bicubic"]
+BestMetric = Literal["accuracy", "loss"]
+
+FREEZE: tuple[FreezeName, ...] = typing.get_args(FreezeName)
+OPTIMIZERS: tuple[OptimizerName, ...] = typing.get_args(OptimizerName)
+SCHEDULES: tuple[ScheduleName, ...] = typing.get_args(ScheduleName)
+MODES: tuple[ModeName, ...] = typing.get_args(ModeName)
+AUGMENTS: tuple[AugmentName, ...] = typing.get_args(AugmentName)
+RECIPES: tuple[RecipeName, ...] = typing.get_args(RecipeName)
+
+# Headings of `mstl train --help`, in their order
+Group = Literal["Main", "Data", "Model", "Training", "Regularisation", "Output", "Device"]
+GROUPS: tuple[Group, ...] = typing.get_args(Group)
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a photo becomes what a net expects.
+    """How an image becomes a model's input.
 
     Attributes:
-        image_size: Side of the square that the net sees, in pixels.
-        resize: The photo's shorter side before the centre crop, in pixels.
-        interpolation: ``"bilinear"`` or ``"bicubic"``.
-        mean: What is taken from each of red, green and blue, on the scale of 0 to 1.
-        std: What each is then divided by, on the same scale.
+        image_size: Side of the square input, in pixels.
+        resize: Shorter side of the image before the centre crop, in pixels.
+        interpolation: How the image is resized.
+        mean: Mean of red, green and blue that is subtracted, on the scale of 0 to 1.
+        std: Standard deviation that each is then divided by, on the same scale.
     """
 
     image_size: int = 224
     resize: int = 256
-    interpolation: str = "bilinear"
-    mean: tuple = IMAGENET_MEAN
-    std: tuple = IMAGENET_STD
+    interpolation: InterpolationName = "bilinear"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
 
-    def at(self, image_size):
-        """The same at another size, with the same share of the photo cut off; None changes nothing."""
+    def at(self, image_size: int | None) -> "Preprocessing":
+        """The same at another input size, with the same share of the image cropped; None changes nothing."""
         if image_size is None:
             return self
         resize = round(self.resize * image_size / self.image_size)
         return dataclasses.replace(self, image_size=image_size, resize=resize)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: dict[str, Any]) -> "Preprocessing":
         """The inverse of :meth:`to_dict`."""
         return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
 
 
-def option(default, help_text, *flags, choices=None, group=None):
-    """A field of TrainConfig, with what the command line says of it."""
-    return field(default=default, metadata={"help": help_text, "flags": flags, "choices": choices, "group": group})
+def option(default: Any, group: Group, help_text: str, *flags: str) -> Any:
+    """A field of TrainConfig, with the group, help and short flags of its command-line option."""
+    return field(default=default, metadata={"group": group, "help": help_text, "flags": flags})
 
 
 @dataclass
 class TrainConfig:
-    """Everything that a training run can be told; each field is an option of ``mstl train``.
+    """The settings of a training run; each field is an option of ``mstl train``.
 
-    None leaves a setting to the recipe. What a run really used is in its ``config.json``, without open settings.
+    None leaves a setting to the recipe. The ``config.json`` of a run has the values that were used.
 
     Raises:
         MstlError: A value is out of its range.
     """
 
-    data: str | None = option(None, "A known name (demo, Canidae, ...), a folder, a list file or an archive.")
-    val: str | None = option(None, "Validation photos, where --data is a list without them.")
-    val_split: float = option(0.2, "Share of the photos for validation, where the data has none apart.")
-    strict: bool = option(False, "Refuse to train on data that `mstl data check` would have mended.")
-    recipe: str = option("auto", "Named settings, which the options below override.", choices=RECIPES)
-    model: str | None = option(None, "The architecture, such as resnet18, resnet50 or efficientnet_lite0.")
-    weights: str | None = option(None, "Pretrained weights: default, none, a tag of `mstl weights list`, or a file.")
-    epochs: int | None = option(None, "Times that each training photo is seen.")
-    batch_size: int | None = option(None, "Photos in a training step, over all devices.", "-b")
-    image_size: int | None = option(None, "Side of the square that the net sees, in pixels; the weights' by default.")
-    augment: str | None = option(None, "How training photos are varied.", choices=AUGMENTS)
-    mixup: float | None = option(None, "Mix pairs of photos; the Beta distribution's alpha, 0 for not at all.")
-    cutmix: float | None = option(None, "Paste a part of another photo; alpha, 0 for not at all.")
-    smoothing: float | None = option(None, "Label smoothing: the share spread over all classes.")
-    class_weights: str = option("none", "Weigh classes in the loss.", choices=("none", "balanced"))
-    sampler: str = option("shuffle", "How photos are drawn.", choices=("shuffle", "balanced"))
-    freeze: str | None = option(
-        None, "What is not trained: all but the head, nothing, up to a layer, or BatchNorms.", choices=FREEZE
+    data: str | None = option(
+        None, "Main", "Dataset: a known name (demo, Canidae, ...), a folder, a list file or an archive."
     )
-    unfreeze_at: int | None = option(None, "Epoch from which on everything is trained; 0 for never.")
-    cache: bool = option(True, "Compute what is frozen once for each photo and keep it, also for later runs.")
-    views: int | None = option(None, "Views of each photo that are computed so: its centre, then varied ones.")
-    optimizer: str | None = option(None, "What moves the weights.", choices=OPTIMIZERS)
-    lr: float | None = option(None, "Learning rate.")
-    momentum: float | None = option(None, "Share of the last step that momentum and sgd keep, from 0 up to 1.")
-    weight_decay: float | None = option(None, "Pull of the weights towards 0; BatchNorms and biases are spared.")
-    schedule: str | None = option(None, "How the rate goes on.", choices=SCHEDULES)
-    lr_step: int | None = option(None, "Epochs between two steps of --schedule step.")
-    lr_gamma: float | None = option(None, "What each step of --schedule step multiplies the rate with.")
-    warmup: float | None = option(None, "Epochs in which the rate rises from 0.")
-    layer_decay: float | None = option(None, "Each stage's rate over that of the stage after it.")
-    clip: float = option(0.0, "Largest norm of the gradient; 0 for no limit.")
-    accumulate: int = option(1, "Batches whose gradients make one step.")
-    mode: str = option("auto", "MindSpore's way of running training steps.", choices=MODES)
-    amp: str = option("O0", "Mixed precision, on Ascend and GPU.", choices=("O0", "O2", "O3", "auto"))
-    ema: float = option(0.0, "Decay of a moving average of the weights, such as 0.99; 0 for none.")
-    best: str | None = option(None, "What best.ckpt is best by.", choices=("accuracy", "loss"))
-    patience: int | None = option(None, "Stop after this many epochs without a better one; 0 for never.")
-    workers: int | None = option(None, "Streams that read photos (8); another number augments differently.", "-j")
-    seed: int = option(1, "Of everything random.")
-    device: str = option("auto", "What computes; auto takes the first that works.", choices=DEVICES)
-    tensorboard: bool = option(False, "Write curves for TensorBoard into the run's folder (extra `tensorboard`).")
-    report: bool = option(True, "Write report.html at the end: curves, confusions, the worst photos, calibration.")
-    out: str | None = option(None, "Folder for the run; checkpoints/<data>-<model> by default.")
+    val: str | None = option(None, "Data", "Validation data (folder, list or archive), in place of --data's own.")
+    val_split: float = option(0.2, "Data", "Share of images to validate on, if the data has no validation split.")
+    strict: bool = option(False, "Data", "Refuse to train on data in which `mstl data check` finds errors.")
+    recipe: RecipeName = option("auto", "Main", "Recipe: named settings, which the other options override.")
+    model: str | None = option(
+        None, "Main", "Architecture of the model, such as resnet18, resnet50 or efficientnet_lite0."
+    )
+    weights: str | None = option(
+        None, "Main", "Pretrained weights: default, none, a tag of `mstl weights list`, or a file."
+    )
+    epochs: int | None = option(None, "Main", "Training epochs.")
+    batch_size: int | None = option(None, "Main", "Batch size, over all devices together.", "-b")
+    image_size: int | None = option(None, "Model", "Input size in pixels (square); by default that of the weights.")
+    augment: AugmentName | None = option(None, "Main", "Data augmentation of the training images.")
+    mixup: float | None = option(None, "Regularisation", "Mixup alpha (0 = off).")
+    cutmix: float | None = option(None, "Regularisation", "CutMix alpha (0 = off).")
+    smoothing: float | None = option(None, "Regularisation", "Label smoothing (0 = off).")
+    class_weights: Literal["none", "balanced"] = option("none", "Data", "Class weights in the loss.")
+    sampler: Literal["shuffle", "balanced"] = option(
+        "shuffle", "Data", "Sampler of training images; balanced draws all classes equally often."
+    )
+    freeze: FreezeName | None = option(
+        None,
+        "Main",
+        "Frozen layers: the backbone (all but the head), none, all up to a layer, or only the BatchNorms (BN).",
+    )
+    unfreeze_at: int | None = option(None, "Model", "Epoch from which all layers are trained (0 = never).")
+    cache: bool = option(True, "Model", "Feature cache: run the frozen layers once per image, also for later runs.")
+    views: int | None = option(
+        None, "Model", "Views of each image in the feature cache: the centre crop, then augmented ones."
+    )
+    optimizer: OptimizerName | None = option(None, "Training", "Optimizer.")
+    lr: float | None = option(None, "Main", "Learning rate.")
+    momentum: float | None = option(None, "Training", "Momentum, from 0 to below 1, of --optimizer momentum and sgd.")
+    weight_decay: float | None = option(None, "Regularisation", "Weight decay (not on BatchNorm or biases).")
+    schedule: ScheduleName | None = option(None, "Training", "Learning-rate schedule.")
+    lr_step: int | None = option(None, "Training", "Epochs between the steps of --schedule step.")
+    lr_gamma: float | None = option(None, "Training", "Factor on the learning rate at each step of --schedule step.")
+    warmup: float | None = option(None, "Training", "Warm-up epochs, in which the learning rate rises from 0.")
+    layer_decay: float | None = option(
+        None, "Training", "Layer-wise learning-rate decay: factor from each stage to the one before it (1 = off)."
+    )
+    clip: float = option(0.0, "Training", "Gradient clipping: the largest norm (0 = off).")
+    accumulate: int = option(1, "Training", "Gradient accumulation: batches per optimizer step.")
+    mode: ModeName = option("auto", "Device", "MindSpore's execution mode of the training step.")
+    amp: Literal["O0", "O2", "O3", "auto"] = option("O0", "Device", "Mixed-precision level (Ascend and GPU only).")
+    ema: float = option(0.0, "Regularisation", "EMA: decay of a moving average of the weights, e.g. 0.99 (0 = off).")
+    best: BestMetric | None = option(None, "Output", "Metric that selects best.ckpt.")
+    patience: int | None = option(None, "Training", "Early stopping: epochs without improvement (0 = off).")
+    workers: int | None = option(
+        None, "Device", "Data-loading workers (8); another number changes the augmentation.", "-j"
+    )
+    seed: int = option(1, "Training", "Random seed.")
+    device: DeviceName = option("auto", "Device", "Device; auto takes the first that works.")
+    tensorboard: bool = option(
+        False, "Output", "TensorBoard: write curves into the run's folder (needs the extra `tensorboard`)."
+    )
+    report: bool = option(
+        True, "Output", "Report: write report.html (curves, confusion matrix, worst images, calibration)."
+    )
+    out: str | None = option(None, "Main", "Output folder of the run; checkpoints/<data>-<model> by default.")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate", "lr_step", "views"):
             self._check(name, lambda value: value >= 1, "1 or more")
         for name in ("lr", "lr_gamma"):
@@ -124,65 +163,84 @@ class TrainConfig:
             self._check(name, lambda value: 0 <= value < 1, "from 0 up to (not including) 1")
         self._check("val_split", lambda value: 0 < value < 1, "between 0 and 1")
         self._check("layer_decay", lambda value: 0 < value <= 1, "above 0 and at most 1")
-        self._check("image_size", lambda value: value >= 32, "32 or more: the nets shrink a photo 32 times")
+        self._check("image_size", lambda value: value >= 32, "32 or more: the models downsample by 32")
         for item in dataclasses.fields(self):
-            choices, value = item.metadata["choices"], getattr(self, item.name)
+            choices, value = choices_of(plain_type(item.type)), getattr(self, item.name)
             if choices and value is not None and value not in choices:
                 raise MstlError(f"unknown {item.name} {value!r}: choose one of {', '.join(choices)}")
 
-    def _check(self, name, right, what):
+    def _check(self, name: str, valid: Callable[[Any], bool], what: str) -> None:
         value = getattr(self, name)
-        if value is not None and not right(value):
+        if value is not None and not valid(value):
             raise MstlError(f"{name} must be {what}, not {value}")
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, values, source="the settings"):
+    def from_dict(cls, values: Any, source: str = "the settings") -> "TrainConfig":
         """The inverse of :meth:`to_dict`.
 
         Raises:
-            MstlError: An unknown key, or a value of another kind.
+            MstlError: An unknown key, or a value of the wrong type.
         """
         known = {item.name for item in dataclasses.fields(cls)}
-        if not isinstance(values, dict) or set(values) - known:
-            unknown = ", ".join(sorted(set(values) - known)) if isinstance(values, dict) else "no table of settings"
-            raise MstlError(f"{source} has unknown settings: {unknown}; known are {', '.join(sorted(known))}")
+        if not isinstance(values, dict):
+            raise MstlError(f"{source}: no table of settings; known settings are {', '.join(sorted(known))}")
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise MstlError(
+                f"{source} has unknown settings: {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+            )
         try:
             return cls(**values)
         except TypeError as error:
-            raise MstlError(f"{source} has a value of the wrong kind: {error}") from error
+            raise MstlError(f"{source} has a value of the wrong type: {error}") from error
 
 
-def read_config(path):
+def plain_type(hint: Any) -> Any:
+    """``int`` of ``int | None``, and so on."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return next(part for part in typing.get_args(hint) if part is not type(None))
+    return hint
+
+
+def choices_of(hint: Any) -> tuple[str, ...]:
+    """The values of a Literal; none of any other type."""
+    return typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
+
+
+def read_config(path: str | PathLike[str]) -> dict[str, Any]:
     """Settings from a JSON or YAML file, such as a run's own config.json.
 
-    Returns:
-        A dict.
-
     Raises:
-        MstlError: No such file, not readable, or YAML without PyYAML.
+        MstlError: The file is missing, unreadable or holds no valid settings, or PyYAML is needed and not installed.
     """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise MstlError(f"cannot read the settings {path}: {getattr(error, 'strerror', None) or error}") from error
-    try:
-        if path.suffix in (".yaml", ".yml"):
-            try:
-                import yaml
-            except ImportError as error:
-                raise MstlError(f'{path} needs PyYAML: `pip install "mstl[yaml]"`, or write it as JSON') from error
-            values = yaml.safe_load(text)
-        else:
-            values = json.loads(text)
-    except ValueError as error:
-        raise MstlError(f"{path} is no JSON: {error}") from error
-    except Exception as error:  # PyYAML's errors have no common base that could be named without importing it
-        if isinstance(error, MstlError):
-            raise
-        raise MstlError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    values = parse_yaml(text, path) if path.suffix in (".yaml", ".yml") else parse_json(text, path)
     return TrainConfig.from_dict(values, str(path)).to_dict() if values else {}
+
+
+def parse_json(text: str, path: Path) -> Any:
+    """The value of a JSON text; ``path`` is for the message of an error."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise MstlError(f"{path} is not valid JSON: {error}") from error
+
+
+def parse_yaml(text: str, path: Path) -> Any:
+    """The value of a YAML text; ``path`` is for the message of an error."""
+    try:
+        import yaml
+    except ImportError as error:
+        raise MstlError(f'{path} needs PyYAML: `pip install "mstl[yaml]"`, or write it as JSON') from error
+    try:
+        return yaml.safe_load(text)
+    except Exception as error:  # besides YAMLError, PyYAML lets KeyError and AttributeError through for wrong tags
+        raise MstlError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error

@@ -32,7 +32,7 @@ def test_help_leaves_mindspore_alone_and_is_silent_on_stderr(arguments):
     code += "assert 'mindspore' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "Usage:" in done.stdout and "Options:" in done.stdout
+    assert "Usage:" in done.stdout and "ptions:" in done.stdout  # "Main options:" where they are grouped
     assert done.stderr == ""
 
 

@@ -1,33 +1,37 @@
-"""``mstl lr-find``: a curve of the loss over the learning rate, and a suggestion."""
+"""``mstl lr-find``: suggest a learning rate, and plot the loss over it."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mstl.commands import shared
 from mstl.config import TrainConfig
 
-# what has no part in a search for the rate: it is short, tries all rates, and keeps nothing
-NO_PART = (
+# Settings without effect on a search that is short, tries all learning rates and saves no checkpoint
+WITHOUT = (
     *("epochs", "lr", "schedule", "lr_step", "lr_gamma", "warmup", "unfreeze_at"),
     *("ema", "best", "patience", "tensorboard", "out"),
 )
 
 
-@shared.command
-@shared.dataclass_options(TrainConfig, without=NO_PART)
-@click.option("--steps", type=click.IntRange(10), default=60, show_default=True, help="Batches, at the most.")
-@click.option(
+@shared.grouped_command
+@shared.dataclass_options(TrainConfig, without=WITHOUT)
+@shared.grouped_option(
+    "Training", "--steps", type=click.IntRange(10), default=60, show_default=True, help="Training steps, at most."
+)
+@shared.grouped_option(
+    "Output",
     "--picture",
     type=click.Path(path_type=Path),
     default="lr-find.png",
     show_default=True,
-    help="Where the curve is drawn.",
+    help="File for the plot.",
 )
-def main(steps, picture, **options):
-    """Find a learning rate: train a few steps with a growing one, draw the loss, and suggest where it falls most.
+def main(steps: int, picture: Path, **options: Any) -> None:
+    """Find a learning rate: train a few steps while it grows, plot the loss, and suggest where it falls fastest.
 
-    Takes the options of `mstl train` that bear on it, so that the rate is found for the run that you have in mind.
+    Takes the options of `mstl train` that matter here, so that the learning rate suits the run you have in mind.
     """
     config = TrainConfig(**options)
     from mstl.files import make_folder
@@ -35,6 +39,6 @@ def main(steps, picture, **options):
     from mstl.training.lr_finder import lr_find
 
     make_folder(picture.parent)
-    rates, losses, suggestion = lr_find(config, steps)
-    plots.save(plots.lr_curve(rates, losses, suggestion), picture)
+    learning_rates, losses, suggestion = lr_find(config, steps)
+    plots.save(plots.lr_curve(learning_rates, losses, suggestion), picture)
     print(f"suggested learning rate {suggestion:.2g} (--lr {suggestion:.2g}); curve in {picture}")

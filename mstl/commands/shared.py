@@ -1,38 +1,74 @@
-"""What all commands share: how errors end, where messages go, and options made from a dataclass."""
+"""What the commands share: one-line errors, log messages on stderr, and options made from a dataclass."""
 
 import dataclasses
 import functools
 import logging
 import os
 import sys
-import types
-import typing
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn, TypeVar
 
 import click
 
+from mstl.config import GROUPS, Group, choices_of, plain_type
 from mstl.errors import MstlError
 
-SETTINGS = {"context_settings": {"help_option_names": ["-h", "--help"]}}
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def command(function):
+class GroupedOption(click.Option):
+    """An option that appears under one of the headings of its command's help."""
+
+    def __init__(self, *args: Any, group: Group, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.group = group
+
+
+class GroupedCommand(click.Command):
+    """A command whose help lists the options under the headings of :data:`mstl.config.GROUPS`, in their order."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a section for each group that has options; ``--help`` itself stands under "Output"."""
+        sections: dict[Group, list[tuple[str, str]]] = {group: [] for group in GROUPS}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                sections[parameter.group if isinstance(parameter, GroupedOption) else "Output"].append(record)
+        for group, records in sections.items():
+            if records:
+                with formatter.section(f"{group} options"):
+                    formatter.write_dl(records)
+
+
+def command(function: Callable[..., Any]) -> click.Command:
     """Make a click command of a function whose errors end in one line on stderr and exit code 1.
 
     ``MSTL_DEBUG=1`` shows the traceback instead.
     """
-    return click.command(**SETTINGS)(one_line_errors(function))
+    return click.command(context_settings=CONTEXT)(one_line_errors(function))
 
 
-def command_of(group, name=None):
-    """A decorator like :func:`command` that puts the command into a group, under its own name if none is given."""
-    return lambda function: group.command(name, **SETTINGS)(one_line_errors(function))
+def grouped_command(function: Callable[..., Any]) -> click.Command:
+    """Like :func:`command`, with the options grouped in the help."""
+    return click.command(cls=GroupedCommand, context_settings=CONTEXT)(one_line_errors(function))
 
 
-def one_line_errors(function):
+def group(function: Callable[..., Any]) -> click.Group:
+    """Make a click group of a function, for :func:`command_of`."""
+    return click.group(context_settings=CONTEXT)(function)
+
+
+def command_of(parent: click.Group, name: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
+    """A decorator like :func:`command` that adds the command to a group, under the function's name by default."""
+    return lambda function: parent.command(name, context_settings=CONTEXT)(one_line_errors(function))
+
+
+def one_line_errors(function: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a command's function so that it never ends in a traceback."""
 
     @functools.wraps(function)
-    def run(*args, **kwargs):
+    def run(*args: Any, **kwargs: Any) -> Any:
         show_messages()
         try:
             return function(*args, **kwargs)
@@ -50,14 +86,14 @@ def one_line_errors(function):
     return run
 
 
-def fail(message, code=1):
+def fail(message: str, code: int = 1) -> NoReturn:
     """Print one line on stderr and exit."""
     click.echo(f"mstl: error: {message}", err=True)
     sys.exit(code)
 
 
-def show_messages():
-    """Let mstl's log messages reach stderr, as plain lines."""
+def show_messages() -> None:
+    """Send mstl's log messages to stderr, as plain lines."""
     logger = logging.getLogger("mstl")
     if not logger.handlers:
         handler = logging.StreamHandler()
@@ -67,15 +103,31 @@ def show_messages():
         logger.propagate = False
 
 
-def dataclass_options(config_class, without=()):
-    """A decorator that gives a command one option for each field of a dataclass but those named in ``without``."""
+def grouped_option(group: Group, *declarations: str, **settings: Any) -> Callable[[Function], Function]:
+    """``click.option`` for a :class:`GroupedCommand`."""
+    return click.option(*declarations, cls=GroupedOption, group=group, **settings)
 
-    def decorate(function):
-        hints = typing.get_type_hints(config_class)
+
+def device_option(help_text: str = "Device: auto, Ascend, GPU or CPU.") -> Callable[[Function], Function]:
+    """The option ``--device`` of the commands that compute."""
+    return click.option("--device", default="auto", show_default=True, help=help_text)
+
+
+def dataclass_options(config_class: type[Any], without: Iterable[str] = ()) -> Callable[[Function], Function]:
+    """A decorator that gives a command one option for each field of a dataclass, except those in ``without``.
+
+    Args:
+        config_class: A dataclass whose fields are made by :func:`mstl.config.option`.
+        without: Names of fields that are left out.
+    """
+
+    def decorate(function: Function) -> Function:
         for field in reversed([field for field in dataclasses.fields(config_class) if field.name not in without]):
-            choices, dashed = field.metadata["choices"], field.name.replace("_", "-")
-            kind = plain_type(hints[field.name])
-            function = click.option(
+            dashed = field.name.replace("_", "-")
+            kind = plain_type(field.type)
+            choices = choices_of(kind)
+            function = grouped_option(
+                field.metadata["group"],
                 f"--{dashed}/--no-{dashed}" if kind is bool else f"--{dashed}",
                 *field.metadata["flags"],
                 field.name,
@@ -87,10 +139,3 @@ def dataclass_options(config_class, without=()):
         return function
 
     return decorate
-
-
-def plain_type(hint):
-    """``int`` from ``int | None``, and so on."""
-    if isinstance(hint, types.UnionType):
-        return next(part for part in typing.get_args(hint) if part is not type(None))
-    return hint

@@ -1,7 +1,8 @@
-"""``python -m mstl.train``, also ``mstl train``: fine-tune a pretrained net on a folder of photos."""
+"""``mstl train``, also ``python -m mstl.train``: fine-tune a pretrained model on a folder of images."""
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,20 +11,22 @@ from mstl.config import TrainConfig, read_config
 
 LATEST = "latest"
 CONFIG_HELP = "Settings from a .json or .yaml file, such as a run's config.json; options override them."
-RESUME_HELP = "Go on with the run of this folder; without one, with the newest run of the same data and model."
+RESUME_HELP = "Resume the run in this folder; without a folder, the newest run of the same data and model."
 
 
-@shared.command
+@shared.grouped_command
 @shared.dataclass_options(TrainConfig)
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help=CONFIG_HELP)
-@click.option("--resume", is_flag=False, flag_value=LATEST, metavar="[RUN]", help=RESUME_HELP)
-@click.option("--nproc", type=click.IntRange(1), default=1, show_default=True, help="Processes on this machine.")
+@shared.grouped_option("Training", "--config", "config_file", type=click.Path(path_type=Path), help=CONFIG_HELP)
+@shared.grouped_option("Training", "--resume", is_flag=False, flag_value=LATEST, metavar="[RUN]", help=RESUME_HELP)
+@shared.grouped_option(
+    "Device", "--nproc", type=click.IntRange(1), default=1, show_default=True, help="Processes on this machine."
+)
 @click.pass_context
-def main(context, config_file, resume, nproc, **options):
-    """Fine-tune a pretrained net on a folder of photos.
+def main(context: click.Context, /, config_file: Path | None, resume: str | None, nproc: int, **options: Any) -> None:
+    """Fine-tune a pretrained model on a folder of images.
 
-    The run's folder gets best.ckpt, last.ckpt, config.json, history.csv, curves.png, predictions.png and
-    report.html.
+    Writes best.ckpt, last.ckpt, config.json, history.csv, curves.png, predictions.png and report.html into the run's
+    folder.
     """
     given = {name: value for name, value in options.items() if was_given(context, name)}
     if config_file is not None:
@@ -38,19 +41,19 @@ def main(context, config_file, resume, nproc, **options):
     from mstl.fitting import fit
     from mstl.training import recipes, run_dir
 
+    resume_from: str | Path | None = resume
     if resume == LATEST:
         wanted = config.out or run_dir.default_folder(recipes.first(config, "data"), recipes.first(config, "model"))
-        resume = run_dir.latest_run(wanted)
-    state = fit(config, resume=resume)
+        resume_from = run_dir.latest_run(wanted)
+    state = fit(config, resume=resume_from)
     if state.best:
-        row = state.best
-        path = state.folder / "best.ckpt"
-        print(f"best validation accuracy {row['val_accuracy']:.3f} (epoch {row['epoch']}), kept in {path}")
+        accuracy, epoch = state.best["val_accuracy"], state.best["epoch"]
+        print(f"best validation accuracy {accuracy:.3f} (epoch {epoch}), saved in {state.folder / 'best.ckpt'}")
     if state.interrupted:
         sys.exit(130)
 
 
-def as_arguments(given, resume):
+def as_arguments(given: dict[str, Any], resume: str | None) -> list[str]:
     """The command line that gives these settings."""
     arguments = [] if resume is None else [f"--resume={resume}"]
     for name, value in given.items():
@@ -61,6 +64,6 @@ def as_arguments(given, resume):
     return arguments
 
 
-def was_given(context, name):
+def was_given(context: click.Context, name: str) -> bool:
     """Whether the user set an option, rather than click its default."""
     return context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT

@@ -5,10 +5,12 @@ MindSpore is imported only when a device is asked for, so that a command that pr
 
 import os
 import random
+from typing import Literal, get_args
 
 from mstl.errors import MstlError
 
-DEVICES = ("auto", "Ascend", "GPU", "CPU")
+DeviceName = Literal["auto", "Ascend", "GPU", "CPU"]
+DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)
 MIXED_PRECISION_DEVICES = ("Ascend", "GPU")
 
 

@@ -49,11 +49,11 @@ def test_tutorials_settings_reach_config_json(photos, tmp_path, name):
 
 def test_food_halves_its_rate_every_five_epochs():
     import mstl
-    from mstl.runtime.processes import World
+    from mstl.runtime.processes import ProcessGroup
     from mstl.training.phase import Phase
 
     config, _ = resolve(TrainConfig(recipe="food", data="x"), 800, 20)
-    phase = Phase(config, mstl.resnet18(num_classes=20), 1, None, World(), 10)
+    phase = Phase(config, mstl.resnet18(num_classes=20), 1, None, ProcessGroup(), 10)
     rates = [phase.rate(epoch) for epoch in range(12)]
     assert rates == pytest.approx([0.001] * 5 + [0.0005] * 5 + [0.00025] * 2)
 
@@ -149,8 +149,8 @@ def test_config_files(tmp_path):
     [
         ('{"epochs": 3, "learning_rate": 0.1}', "has unknown settings: learning_rate; known are accumulate"),
         ("[1, 2]", "no table of settings"),
-        ("{", "is no JSON"),
-        ('{"lr": "fast"}', "wrong kind"),
+        ("{", "is not valid JSON"),
+        ('{"lr": "fast"}', "wrong type"),
         ('{"lr": -1}', "lr must be above 0"),
     ],
 )
