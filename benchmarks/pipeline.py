@@ -8,7 +8,6 @@ idle.
 import dataclasses
 import time
 
-import numpy as np
 
 from benchmarks import machine, setting
 from benchmarks.table import Row
@@ -68,4 +67,4 @@ def measure(images, transforms, passes, photos, seed=1, workers=None):
 def repeated(images, photos):
     """The set, listed so often that it has this many photos, so that a pass is one epoch; as a list."""
     times = -(-photos // len(images))
-    return dataclasses.replace(images, paths=images.paths * times, labels=np.tile(images.labels, times), folder=None)
+    return dataclasses.replace(images, samples=images.samples * times, folder=None)

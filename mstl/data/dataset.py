@@ -5,16 +5,22 @@ import hashlib
 import logging
 import os
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mstl.data.checking.checks import case_key, inspect, shown
+from mstl.data.checking.scan import in_threads
 from mstl.data.finding.folder import holds_just
 from mstl.data.finding.source import find_source
+from mstl.data.samples import Sample
 from mstl.data.split import stratified
 from mstl.errors import MstlError
+from mstl.files import digest
 
 logger = logging.getLogger("mstl")
 SHOWN = 20  # files named one by one before the rest is only counted
@@ -31,43 +37,82 @@ SAID = {  # before a training, each in one line; `mstl data check` says more
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Photos with labels.
+    """Labelled images.
 
     Attributes:
-        paths: The files.
-        labels: (N,) int32, each an index into ``classes``.
-        classes: Names: sorted, or in the order that a list's classes.txt gives.
+        samples: One for each image.
+        classes: Names of the classes: sorted, or in the order that a list's classes.txt gives.
         folder: The folder whose class folders hold just these files, in the order of MindSpore's ImageFolderDataset,
-            and all of a kind that MindSpore decodes itself; None otherwise.
-        warnings: Of training photos: what is wrong with the data, a text each.
+            if all are of a kind that MindSpore decodes itself; None otherwise.
+        warnings: What is wrong with the data, one text each; only of training images.
     """
 
-    paths: tuple
-    labels: np.ndarray
-    classes: tuple
+    samples: tuple[Sample, ...]
+    classes: tuple[str, ...]
     folder: Path | None = None
-    warnings: tuple = ()
+    warnings: tuple[str, ...] = ()
 
-    def __len__(self):
-        return len(self.paths)
+    @classmethod
+    def from_paths(
+        cls,
+        paths: Iterable[str | os.PathLike[str]],
+        labels: Iterable[int],
+        classes: Sequence[str],
+        folder: Path | None = None,
+    ) -> "ImageSet":
+        """An ImageSet of unread files, with labels as indices into ``classes``."""
+        samples = (
+            Sample(os.fspath(path), classes[int(label)], "train", os.path.basename(path))
+            for path, label in zip(paths, labels, strict=True)
+        )
+        return cls(tuple(samples), tuple(classes), folder)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """The file of each image."""
+        return tuple(sample.path for sample in self.samples)
+
+    @cached_property
+    def class_to_idx(self) -> dict[str, int]:
+        """Index of each class."""
+        return {name: index for index, name in enumerate(self.classes)}
+
+    @cached_property
+    def labels(self) -> NDArray[np.int32]:
+        """(N,) indices into ``classes``."""
+        return np.array([self.class_to_idx[sample.label] for sample in self.samples], np.int32)
+
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """Digest of each file's content, from the scan; unread files are read now.
+
+        Raises:
+            MstlError: A file cannot be read.
+        """
+        unread = list(dict.fromkeys(sample.path for sample in self.samples if not sample.digest))
+        read = dict(zip(unread, in_threads(content_digest, unread, "reading"), strict=True)) if unread else {}
+        return tuple(sample.digest or read[sample.path] for sample in self.samples)
 
     @property
-    def counts(self):
-        """(classes,) photos of each class."""
+    def counts(self) -> NDArray[np.int64]:
+        """(classes,) number of images of each class."""
         return np.bincount(self.labels, minlength=len(self.classes))
 
     @property
     def fingerprint(self):
         """A digest of names, sizes, times and labels: another one means that the data changed."""
-        digest = hashlib.sha256(repr(self.classes).encode("utf-8", "replace"))
+        total = hashlib.sha256(repr(self.classes).encode("utf-8", "replace"))
         for path, label in zip(self.paths, self.labels, strict=True):
             try:
                 status = os.stat(path)
             except OSError as error:
                 raise MstlError(f"{path} cannot be read any more: {error.strerror}; start again") from error
             line = f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0{label}\n"
-            digest.update(line.encode("utf-8", "surrogateescape"))
-        return digest.hexdigest()
+            total.update(line.encode("utf-8", "surrogateescape"))
+        return total.hexdigest()
 
 
 def load_data(data="demo", val=None, val_split=0.2, seed=1, strict=False):
@@ -103,7 +148,7 @@ def load_data(data="demo", val=None, val_split=0.2, seed=1, strict=False):
         if not entries:
             raise MstlError(no_images(source.parts[name], inspection))
     train = inspection.usable["train"]
-    classes = class_order(source.train.order, {entry.name for entry in train})
+    classes = class_order(source.train.order, {entry.label for entry in train})
     if len(classes) < 2:
         raise MstlError(
             f"{source.train.where} has {len(classes)} class ({', '.join(classes)}); a classifier needs two or more, "
@@ -112,7 +157,7 @@ def load_data(data="demo", val=None, val_split=0.2, seed=1, strict=False):
     if source.val is None:
         return tuple(image_set(side, classes, None, warnings) for side in divide(source, inspection, val_split, seed))
     val = inspection.usable["val"]
-    check_classes(source.val.where, {entry.name for entry in val}, classes)
+    check_classes(source.val.where, {entry.label for entry in val}, classes)
     return (
         image_set(train, classes, served_by(source.train.folder, train, inspection, classes), warnings),
         image_set(val, classes, served_by(source.val.folder, val, inspection, classes)),
@@ -121,15 +166,25 @@ def load_data(data="demo", val=None, val_split=0.2, seed=1, strict=False):
 
 def subset(images, indices):
     """Some photos of a set, as a set."""
-    paths = tuple(images.paths[index] for index in indices)
-    return dataclasses.replace(images, paths=paths, labels=images.labels[indices], folder=None)
+    return dataclasses.replace(images, samples=tuple(images.samples[index] for index in indices), folder=None)
 
 
 def image_set(entries, classes, folder=None, warnings=()):
     """An ImageSet of these entries."""
-    index = {name: number for number, name in enumerate(classes)}
-    labels = np.array([index[entry.name] for entry in entries], dtype=np.int32)
-    return ImageSet(tuple(entry.path for entry in entries), labels, tuple(classes), folder, warnings)
+    return ImageSet(tuple(entries), tuple(classes), folder, warnings)
+
+
+def content_digest(path: str) -> str:
+    """Digest of a file's content, as the scan gives it.
+
+    Raises:
+        MstlError: The file cannot be read.
+    """
+    try:
+        return digest(path)[:32]
+    except OSError as error:
+        reason = error.strerror or error
+        raise MstlError(f"cannot read {path} ({reason}): mend it, or start again without it") from error
 
 
 def class_order(order, names):
@@ -145,10 +200,14 @@ def divide(source, inspection, share, seed):
     """
     entries = inspection.usable["train"]
     versions = [inspection.group[entry.path] for entry in entries]
-    chosen = stratified([entry.name for entry in entries], share, seed, versions)
+    chosen = stratified([entry.label for entry in entries], share, seed, versions)
     if not chosen.any():
         raise MstlError(f"{source.train.where} has one picture of each class: none can be split off to validate on")
-    return [[entry for entry, val in zip(entries, chosen, strict=True) if val == side] for side in (False, True)]
+    split = ["val" if val else "train" for val in chosen]
+    return [
+        [dataclasses.replace(entry, split=name) for entry, own in zip(entries, split, strict=True) if own == name]
+        for name in ("train", "val")
+    ]
 
 
 def refuse_errors(data, inspection):
@@ -216,7 +275,7 @@ def report(source, inspection):
         if found:
             first = f"{shown(found[0].path)}: {found[0].detail}" if found[0].path else found[0].detail
             warnings.append(f"{len(found)} {words}, such as {first} (`mstl data check` lists them)")
-    missing = set(source.train.order or ()) - {entry.name for entry in source.train.entries}
+    missing = set(source.train.order or ()) - {entry.label for entry in source.train.entries}
     if missing:
         warnings.append(f"{len(missing)} names have no photo to train on, and are no classes: {some(sorted(missing))}")
     for warning in warnings:

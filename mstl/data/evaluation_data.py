@@ -4,8 +4,6 @@ import dataclasses
 import os
 from pathlib import Path
 
-import numpy as np
-
 from mstl.data.checking.checks import inspect
 from mstl.data.dataset import image_set, load_data, no_images, report, some
 from mstl.data.finding.source import TRAIN_NAMES, VAL_NAMES, find_source, first_of
@@ -44,7 +42,7 @@ def load_held_out(classes, config, data=None):
         entries = inspection.usable[name]
         if not entries:
             raise MstlError(no_images(part, inspection))
-        refuse_unknown({entry.name for entry in entries}, classes, part.where)
+        refuse_unknown({entry.label for entry in entries}, classes, part.where)
         sets.append(image_set(entries, classes))
     return (None, *sets)[-2:]
 
@@ -72,8 +70,7 @@ def relabelled(images, classes, where):
     if images.classes == classes:
         return images
     refuse_unknown(set(images.classes), classes, where)
-    places = np.array([classes.index(name) for name in images.classes], np.int32)
-    return dataclasses.replace(images, labels=places[images.labels], classes=classes, folder=None)
+    return dataclasses.replace(images, classes=classes, folder=None)
 
 
 def refuse_unknown(names, classes, where):

@@ -62,7 +62,7 @@ def copy(sides, folder, link):
     """Copy or link the photos into folders for parts and classes."""
     for part, entries in sides.items():
         for entry in entries:
-            place = folder / part / entry.name / entry.inner
+            place = folder / part / entry.label / entry.relative_path
             place.parent.mkdir(parents=True, exist_ok=True)
             if link:
                 place.symlink_to(os.path.realpath(entry.path))
@@ -85,7 +85,7 @@ def write_lists(source, sides, folder, out):
         for entry in entries:
             real = os.path.join(os.path.realpath(os.path.dirname(entry.path)), os.path.basename(entry.path))
             path = os.path.relpath(real, os.path.join(os.path.realpath(out.parent), out.name))
-            rows.append(Row(path, numbers[entry.name] if numbers else entry.name))
+            rows.append(Row(path, numbers[entry.label] if numbers else entry.label))
         write_rows(file, rows)
         lines.append(f"{file.name}: {len(entries)} photos")
     return lines

@@ -31,7 +31,7 @@ def numbered(tmp_path_factory):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             if not os.path.exists(path):
                 Image.new("RGB", (SIDE, SIDE), (number, 100, 50)).save(path)
-        return ImageSet(paths, labels, tuple(f"c{index}" for index in range(classes)), home if folder else None)
+        return ImageSet.from_paths(paths, labels, tuple(f"c{index}" for index in range(classes)), home if folder else None)
 
     return make
 
@@ -84,7 +84,7 @@ def test_the_order_depends_on_seed_and_epoch_alone(numbered):
 def test_augmentation_is_repeated_bit_by_bit(photos, augment):
     root = photos / "train"
     paths = tuple(str(path) for path in sorted(root.glob("*/*.jpg")))
-    listed = ImageSet(paths, np.repeat(np.arange(2, dtype=np.int32), 6), ("blue", "red"))
+    listed = ImageSet.from_paths(paths, np.repeat(np.arange(2, dtype=np.int32), 6), ("blue", "red"))
     first = pixels(listed, augment)
     assert np.array_equal(first, pixels(listed, augment))
     assert np.array_equal(first, pixels(dataclasses.replace(listed, folder=root), augment))
@@ -100,7 +100,7 @@ def test_streams_augment_differently(numbered):
     noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
     path = path.replace("000", "noise")
     Image.fromarray(noise).save(path)
-    images = ImageSet((path,) * 32, np.zeros(32, dtype=np.int32), ("a",))
+    images = ImageSet.from_paths((path,) * 32, np.zeros(32, dtype=np.int32), ("a",))
     assert len({view.tobytes() for view in pixels(images, "tutorial")}) == 32
 
 
@@ -150,7 +150,7 @@ def test_evaluation_shards_see_every_photo_just_once(numbered, count, shards):
 
 
 def test_shards_augment_differently(numbered):
-    images = dataclasses.replace(numbered(1, 1), paths=numbered(1, 1).paths * 8, labels=np.zeros(8, dtype=np.int32))
+    images = dataclasses.replace(numbered(1, 1), samples=numbered(1, 1).samples * 8)
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)).save(images.paths[0])
     try:
         first, second = (pixels(images, "tutorial", num_shards=2, shard_id=k) for k in (0, 1))
@@ -166,8 +166,8 @@ def test_shards_augment_differently(numbered):
 @pytest.mark.parametrize("folder", [True, False])
 def test_balanced_sampler_draws_classes_alike(numbered, folder):
     images = numbered(100, 2, folder)
-    images = dataclasses.replace(images, labels=np.repeat(np.array([0, 1], dtype=np.int32), [50, 50]))
-    rare = dataclasses.replace(images, paths=images.paths[:60], labels=images.labels[:60], folder=None)
+    images = ImageSet.from_paths(images.paths, np.repeat([0, 1], [50, 50]), images.classes)
+    rare = dataclasses.replace(images, samples=images.samples[:60], folder=None)
     loader = Loader(rare, train_transforms(PLAIN, "none"), 16, seed=1, sampler="balanced")
     drawn = [flat(numbers(loader, epoch)) for epoch in range(8)]
     assert [len(epoch) for epoch in drawn] == [60] * 8
@@ -258,7 +258,7 @@ def test_every_kind_of_file_is_seen_upright(tmp_path, monkeypatch, make, name, w
     monkeypatch.chdir(tmp_path / "cwd")
     picture.save(tmp_path / name, **options)
     (tmp_path / name).rename(tmp_path / "photo.jpg")
-    images = ImageSet((str(tmp_path / "photo.jpg"),), np.zeros(1, dtype=np.int32), ("a",))
+    images = ImageSet.from_paths((str(tmp_path / "photo.jpg"),), np.zeros(1, dtype=np.int32), ("a",))
     seen = next(Loader(images, make(PLAIN, "none"), 1, seed=1).batches(1))[0].asnumpy()[0].transpose(1, 2, 0) * 255
     assert np.abs(np.rint(seen) - want).mean() <= tolerance / 4
     assert np.abs(np.rint(seen) - want).max() <= tolerance + (48 if tolerance == 12 else 0)  # JPEG rings at edges
@@ -312,7 +312,7 @@ def test_a_file_that_breaks_is_named_in_one_line(photos, tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path / "cwd")
     root = photos / "train"
     paths = tuple(str(path) for path in sorted(root.glob("*/*.jpg")))
-    images = ImageSet(paths, np.repeat(np.arange(2, dtype=np.int32), 6), ("blue", "red"), root if folder else None)
+    images = ImageSet.from_paths(paths, np.repeat(np.arange(2, dtype=np.int32), 6), ("blue", "red"), root if folder else None)
     break_it, match = DAMAGES[damage]
     break_it(root / "red" / "red-3.jpg")
     with pytest.raises(MstlError, match=match) as caught:
@@ -336,7 +336,7 @@ def test_a_users_own_file_of_that_name_stays(photos, tmp_path, monkeypatch):
     (tmp_path / "abnormal_image.jpg").write_text("mine")
     paths = tuple(str(path) for path in sorted((photos / "train").glob("*/*.jpg")))
     os.truncate(paths[2], 300)
-    images = ImageSet(paths, np.repeat(np.arange(2, dtype=np.int32), 6), ("blue", "red"))
+    images = ImageSet.from_paths(paths, np.repeat(np.arange(2, dtype=np.int32), 6), ("blue", "red"))
     with pytest.raises(MstlError, match="cannot read"):
         list(Loader(images, eval_transforms(PLAIN), 4).batches())
     assert os.path.exists("abnormal_image.jpg")
@@ -345,7 +345,7 @@ def test_a_users_own_file_of_that_name_stays(photos, tmp_path, monkeypatch):
 def test_a_folder_that_gains_a_file_is_noticed(tmp_path):
     root = write_folder(tmp_path / "photos", {"train": 6}) / "train"
     paths = tuple(str(path) for path in sorted(root.glob("*/*.jpg")))
-    images = ImageSet(paths, np.repeat(np.arange(2, dtype=np.int32), 6), ("blue", "red"), root)
+    images = ImageSet.from_paths(paths, np.repeat(np.arange(2, dtype=np.int32), 6), ("blue", "red"), root)
     Image.new("RGB", (40, 40), COLORS["blue"]).save(root / "blue" / "another.jpg")
     with pytest.raises(MstlError, match="other photos than those of the set; did files change"):
         list(Loader(images, eval_transforms(PLAIN), 4).batches())

@@ -29,7 +29,7 @@ def write(tmp_path):
 
 def see(path, operations, count=1, seed=5):
     """(count, size, size, 3): the same photo through a recipe again and again, from 0 to 1."""
-    images = ImageSet((path,) * count, np.zeros(count, dtype=np.int32), ("a",))
+    images = ImageSet.from_paths((path,) * count, np.zeros(count, dtype=np.int32), ("a",))
     batches = [batch.asnumpy() for batch, _ in Loader(images, operations, 32, seed=seed).batches(1)]
     return np.concatenate(batches).transpose(0, 2, 3, 1)
 

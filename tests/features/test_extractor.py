@@ -120,9 +120,9 @@ def test_a_cut_off_file_is_made_anew(net, photos, home):
 
 def test_a_photo_under_two_names_is_computed_once(net, photos, home):
     images, _ = mstl.load_data(str(photos))
-    twice = dataclasses.replace(
-        images, paths=images.paths * 2, labels=np.concatenate([images.labels, 1 - images.labels]), folder=None
-    )
+    swap = {"blue": "red", "red": "blue"}
+    swapped = tuple(dataclasses.replace(sample, label=swap[sample.label]) for sample in images.samples)
+    twice = dataclasses.replace(images, samples=images.samples + swapped, folder=None)
     rows, computed = ask(net, twice)
     assert computed == 12
     np.testing.assert_array_equal(rows[:12], rows[12:])

@@ -24,7 +24,7 @@ def three(tmp_path):
             paths.append(str(tmp_path / f"{label}-{number}.png"))
             labels.append(label)
             Image.fromarray(pixels).save(paths[-1])
-    return ImageSet(tuple(paths), np.array(labels, dtype=np.int32), ("ant", "bee", "cat"))
+    return ImageSet.from_paths(tuple(paths), np.array(labels, dtype=np.int32), ("ant", "bee", "cat"))
 
 
 def rows_of(figure):

@@ -1,6 +1,7 @@
 """What is wrong with a data set: files that cannot be used, photos in two places, classes that do not match."""
 
 import csv
+import dataclasses
 import os
 import shutil
 import unicodedata
@@ -77,7 +78,10 @@ def inspect(source):
     every_photo = kept.photos([entry.path for part in parts.values() for entry in part.entries])
     faults = {path: photo for path, photo in every_photo.items() if photo.problem}
     photos = {path: photo for path, photo in every_photo.items() if not photo.problem}
-    usable = {name: [entry for entry in part.entries if entry.path in photos] for name, part in parts.items()}
+    usable = {
+        name: [dataclasses.replace(entry, scan=photos[entry.path]) for entry in part.entries if entry.path in photos]
+        for name, part in parts.items()
+    }
     pairs = similar(photos, kept)
     findings = [Finding(path, photo.problem, photo.detail) for path, photo in faults.items()]
     findings += [Finding(path, word, detail) for path, photo in photos.items() for word, detail in photo.notes]
@@ -136,14 +140,14 @@ def repeated(usable, photos, pairs):
                         if problem not in said:
                             said.add(problem)
                             yield Finding(entry.path, prefix + problem, tell(prefix, problem, entry, other))
-        seen.setdefault(digest, {}).setdefault((part, entry.name), entry)
+        seen.setdefault(digest, {}).setdefault((part, entry.label), entry)
 
 
 def relations(part, entry, other_part, other_name):
     """What is wrong if two entries show the same picture."""
-    if part == other_part and entry.name == other_name:
+    if part == other_part and entry.label == other_name:
         return ["duplicate"]
-    return ["leak"] * (part != other_part) + ["two_labels"] * (entry.name != other_name)
+    return ["leak"] * (part != other_part) + ["two_labels"] * (entry.label != other_name)
 
 
 def tell(prefix, problem, entry, other):
@@ -151,15 +155,15 @@ def tell(prefix, problem, entry, other):
     same = "looks like" if prefix else "is the same picture as"
     return {
         "leak": f"{same} {other.path}, which is trained on",
-        "two_labels": f"labelled {entry.name}, but {same} {other.path}, labelled {other.name}",
+        "two_labels": f"labelled {entry.label}, but {same} {other.path}, labelled {other.label}",
         "duplicate": f"{same} {other.path}",
     }[problem]
 
 
 def about_classes(usable):
     """Findings about the classes as a whole."""
-    train = Counter(entry.name for entry in usable["train"])
-    val = Counter(entry.name for entry in usable.get("val", ()))
+    train = Counter(entry.label for entry in usable["train"])
+    val = Counter(entry.label for entry in usable.get("val", ()))
     by_key = {}
     for name in sorted({**train, **val}):
         by_key.setdefault(case_key(name), []).append(name)
@@ -187,7 +191,7 @@ def case_key(name):
 def summary(data, inspection):
     """A table for people: what was found how often, with an example of each."""
     counts = ", ".join(f"{len(entries):,} to {VERBS[part]}" for part, entries in inspection.usable.items())
-    classes = len({entry.name for entry in inspection.usable["train"]})
+    classes = len({entry.label for entry in inspection.usable["train"]})
     lines = [f"{data}: {counts}, of {classes} classes; {len(inspection.faults)} files cannot be used"]
     kinds = Counter((finding.severity, finding.problem) for finding in inspection.findings)
     if kinds:
@@ -243,7 +247,7 @@ def quarantine(source, inspection, folder):
     for name, part in source.parts.items():
         for entry in part.entries:
             if entry.path in bad and os.path.lexists(entry.path):
-                place = free_name(folder / (name if source.val else "") / entry.name / entry.inner)
+                place = free_name(folder / (name if source.val else "") / entry.label / entry.relative_path)
                 make_folder(place.parent)
                 try:
                     shutil.move(entry.path, place)

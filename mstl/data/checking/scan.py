@@ -5,10 +5,10 @@ import stat
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from mstl.data.decode import ORIENTATION, eight_bits, needs_pillow
+from mstl.data.samples import ScanResult, stamp
 from mstl.files import digest
 from mstl.runtime.devices import clamp_workers
 
@@ -32,27 +32,6 @@ KNOWN_TO_MINDSPORE = (*JPEG, "PNG", "BMP", "DIB", "TIFF")
 DRAWINGS = ("EPS", "WMF")  # Pillow would start another program to render these
 
 
-@dataclass(frozen=True)
-class ScanResult:
-    """What a look at one file has shown.
-
-    Attributes:
-        problem: Why it cannot be used, in a word; "" where it can.
-        detail: The same for people.
-        notes: Pairs of a word and a detail: unusual, but used.
-        native: Whether MindSpore's own decoder shows it as it is meant to be seen, which ImageFolderDataset needs.
-        digest: Of the content.
-        thumb: ``THUMB`` x ``THUMB`` grey values, upright.
-    """
-
-    problem: str = ""
-    detail: str = ""
-    notes: tuple = ()
-    native: bool = False
-    digest: str = ""
-    thumb: bytes = b""
-
-
 def examine(path):
     """Look at one file; whatever is wrong with it is in the answer, nothing is raised.
 
@@ -62,7 +41,7 @@ def examine(path):
     from PIL import Image, UnidentifiedImageError
 
     try:
-        status = os.stat(path)
+        before, status = stamp(path) or "", os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             return ScanResult("unreadable", "neither a file nor a link to one")
         if status.st_size == 0:
@@ -79,7 +58,7 @@ def examine(path):
                 notes.append(("rotated", f"EXIF orientation {turned}: it is turned upright"))
         with open(path, "rb") as file:
             native = not needs_pillow(file.read(2**17))
-        return ScanResult("", "", tuple(notes), native, digest(path)[:32], thumb.tobytes())
+        return ScanResult("", "", tuple(notes), native, digest(path)[:32], thumb.tobytes(), before)
     except UnidentifiedImageError:
         return not_an_image(path)
     except Image.DecompressionBombError as error:  # Pillow's own limit, which it applies before one can ask

@@ -6,13 +6,14 @@ import json
 import logging
 import os
 
-from mstl.data.checking.scan import THUMB, ScanResult, examine_all
+from mstl.data.checking.scan import THUMB, examine_all
+from mstl.data.samples import ScanResult, stamp
 from mstl.errors import MstlError
 from mstl.files import make_folder, write_text
 from mstl.runtime.environment import home
 
 logger = logging.getLogger("mstl")
-VERSION = 1  # of what is looked at; another one makes all that is kept worthless
+VERSION = 2  # of what is looked at; another one makes all that is kept worthless
 MANY = 2000  # files that take so long to look at that it is said
 
 
@@ -31,7 +32,7 @@ class Kept:
         try:
             values = json.loads(self.path.read_text(encoding="utf-8"))
             if values["version"] == VERSION:
-                self.files = {path: (stamp, restore(*fields)) for path, (stamp, *fields) in values["files"].items()}
+                self.files = {path: (text, restore(text, *fields)) for path, (text, *fields) in values["files"].items()}
                 self.near = {values["near"]["of"]: [(str(a), str(b)) for a, b in values["near"]["pairs"]]}
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             self.files, self.near = {}, {}  # not there, or damaged: made anew
@@ -50,7 +51,7 @@ class Kept:
         seen = examine_all(fresh)
         photos = {path: seen[path] if path in seen else known[path][1] for path in stamps}
         usable = {path: photo for path, photo in photos.items() if not photo.problem}
-        files = {os.path.abspath(path): (stamps[path], photo) for path, photo in usable.items()}
+        files = {os.path.abspath(path): (photo.stamp, photo) for path, photo in usable.items()}
         if files != self.files:
             self.files = files
             self.save()
@@ -67,7 +68,7 @@ class Kept:
     def save(self):
         """Write it, whole or not at all; a folder that cannot be written only means that the next look takes longer."""
         of, pairs = next(iter(self.near.items()), ("", []))
-        files = {path: [stamp, *plain(photo)] for path, (stamp, photo) in self.files.items()}
+        files = {path: [text, *plain(photo)] for path, (text, photo) in self.files.items()}
         text = json.dumps({"version": VERSION, "files": files, "near": {"of": of, "pairs": pairs}})
         try:
             make_folder(self.path.parent)
@@ -76,23 +77,14 @@ class Kept:
             logger.debug("cannot keep %s: %s", self.path, error)
 
 
-def stamp(path):
-    """A file's size and time; None if it has none."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return f"{status.st_size} {status.st_mtime_ns}"
-
-
 def plain(photo):
     """A usable photo as values for JSON."""
     return [photo.notes, photo.native, photo.digest, base64.b64encode(photo.thumb).decode()]
 
 
-def restore(notes, native, digest, thumb):
+def restore(text, notes, native, digest, thumb):
     """The inverse of :func:`plain`; a ValueError or TypeError where it cannot be."""
     pixels = base64.b64decode(thumb)
     if len(pixels) != THUMB**2 or not isinstance(digest, str):
         raise ValueError("damaged")
-    return ScanResult("", "", tuple((word, detail) for word, detail in notes), bool(native), digest, pixels)
+    return ScanResult("", "", tuple((word, detail) for word, detail in notes), bool(native), digest, pixels, text)

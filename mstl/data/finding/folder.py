@@ -5,22 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mstl.data.checking.scan import SUFFIXES
+from mstl.data.samples import Sample
 from mstl.errors import MstlError
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file, and what it is said to show.
-
-    Attributes:
-        path: Where it is.
-        name: Its class.
-        inner: Its path below the folder of its class.
-    """
-
-    path: str
-    name: str
-    inner: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +45,7 @@ def subfolders(folder):
     return [Path(folder) / name for name in visible(folder) if (Path(folder) / name).is_dir()]
 
 
-def read_classes(folder):
+def read_classes(folder, split="train"):
     """Read a folder that has a folder for each class.
 
     What is in folders inside a class's folder belongs to the class too. Hidden files are no data, nor are folders with
@@ -75,7 +61,7 @@ def read_classes(folder):
         path = folder / name
         if path.is_dir():
             for file in files_below(path, above, oddities):
-                entries.append(Entry(file, name, os.path.relpath(file, path)))
+                entries.append(Sample(file, name, split, os.path.relpath(file, path)))
         elif path.suffix.lower() in SUFFIXES:
             oddities.append((str(path), "loose", "lies outside the class folders, so it has no label and is not used"))
     return Part(folder, tuple(entries), folder, None, tuple(oddities))
@@ -102,7 +88,7 @@ def holds_just(folder, entries, classes):
     """
     by_class = {name: [] for name in classes if (folder / name).is_dir()}
     for entry in entries:
-        by_class[entry.name].append(entry.inner)
+        by_class[entry.label].append(entry.relative_path)
     try:
         "".join(entry.path for entry in entries).encode()
         return all(sorted(os.listdir(folder / name)) == inner for name, inner in by_class.items())

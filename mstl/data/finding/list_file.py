@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from mstl.data.finding.folder import Entry, Part
+from mstl.data.finding.folder import Part
+from mstl.data.samples import Sample
 from mstl.errors import MstlError
 
 SUFFIXES = (".txt", ".csv")
@@ -72,7 +73,7 @@ def csv_rows(file, stream):
         yield Row(path, label, split)
 
 
-def read_list(file, rows=None):
+def read_list(file, rows=None, split="train"):
     """Read a list file as labelled files.
 
     Args:
@@ -87,7 +88,8 @@ def read_list(file, rows=None):
     names, order = class_names(file, every_row)
     entries = []
     for row in every_row if rows is None else rows:
-        entries.append(Entry(os.path.join(file.parent, row.path), names[row.label], os.path.basename(row.path)))
+        path = os.path.join(file.parent, row.path)
+        entries.append(Sample(path, names[row.label], split, os.path.basename(row.path)))
     return Part(file, tuple(entries), None, order)
 
 

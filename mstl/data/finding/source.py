@@ -1,6 +1,7 @@
 """What ``--data`` and ``--val`` mean: a name, a folder, a list or an archive becomes labelled files."""
 
 import csv
+import dataclasses
 import difflib
 import logging
 import os
@@ -56,7 +57,13 @@ def find_source(data, val=None):
         val_train, val_val = parts_of(val_where)
         found = val_val or val_train
         key += f"\0{val_where.resolve()}"
-    return Source(key, train, found)
+    return Source(key, as_split(train, "train"), as_split(found, "val"))
+
+
+def as_split(part, split):
+    """A part whose samples belong to this split; None stays None."""
+    samples = part and tuple(dataclasses.replace(sample, split=split) for sample in part.entries)
+    return part and dataclasses.replace(part, entries=samples)
 
 
 def locate(data):
@@ -101,7 +108,7 @@ def parts_of(where):
     if only:
         return parts_of_list(only)
     part = read_classes(where)
-    classes = {entry.name for entry in part.entries}
+    classes = {entry.label for entry in part.entries}
     if classes & {*TRAIN_NAMES} and classes <= {*TRAIN_NAMES, *VAL_NAMES}:
         raise MstlError(
             f"{where} has photos in {'/, '.join(sorted(classes))}/ but no class folders there; a classifier needs a "

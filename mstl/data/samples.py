@@ -1,0 +1,64 @@
+"""Sample: one image of a dataset, and what reading its file has shown."""
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """What reading one file has shown.
+
+    Attributes:
+        problem: Why the file cannot be used, in a word; "" if it can.
+        detail: The same as a sentence for users.
+        notes: Pairs (word, detail) of what is unusual about a file that can be used.
+        native: Whether MindSpore's own decoder shows the image correctly, which ImageFolderDataset needs.
+        digest: First 32 hexadecimal digits of the content's SHA-256; "" if the file cannot be used.
+        thumb: 16 x 16 grey values, upright, for the search for near duplicates.
+        stamp: :func:`stamp` of the file just before it was read.
+    """
+
+    problem: str = ""
+    detail: str = ""
+    notes: tuple[tuple[str, str], ...] = ()
+    native: bool = False
+    digest: str = ""
+    thumb: bytes = b""
+    stamp: str = ""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image file and its label; the same type from finding the file to loading batches.
+
+    Attributes:
+        path: The file.
+        label: Name of its class.
+        split: "train" or "val".
+        relative_path: Path below the class folder; for a list, the file's name.
+        scan: What reading the file has shown; None until it has been read.
+    """
+
+    path: str
+    label: str
+    split: str
+    relative_path: str
+    scan: ScanResult | None = None
+
+    @property
+    def digest(self) -> str:
+        """Digest of the file's content; "" if it has not been read or cannot be used."""
+        return self.scan.digest if self.scan else ""
+
+
+def stamp(path: str | os.PathLike[str]) -> str | None:
+    """Size, times and inode of a file, to notice later that it has changed; None if it has none.
+
+    The time of the last status change (ctime) and the inode reveal a file that was overwritten or replaced with its
+    size and modification time kept.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
