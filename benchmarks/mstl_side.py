@@ -28,7 +28,7 @@ def training_step(net, images, labels, mode):
 
     from mstl import TrainConfig
     from mstl.data.loading.mixup import Mixer
-    from mstl.runtime.processes import World
+    from mstl.runtime.processes import ProcessGroup
     from mstl.training import recipes
     from mstl.training.phase import Phase
 
@@ -36,7 +36,7 @@ def training_step(net, images, labels, mode):
         freeze="none", optimizer="momentum", momentum=0.9, weight_decay=0.0, lr=LR, batch_size=len(images), mode=mode
     )
     config, _ = recipes.resolve(config, MANY * len(images), CLASSES)
-    phase = Phase(config, net, 1, None, World(), MANY)
+    phase = Phase(config, net, 1, None, ProcessGroup(), MANY)
     phase.policy.set_train()
     batch = Mixer(CLASSES)(ms.Tensor(images), labels, 1, 0)
 

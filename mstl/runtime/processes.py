@@ -1,62 +1,62 @@
-"""Several devices, by MindSpore's own engine: each process has a share of every batch."""
+"""The processes of a run: one, or several under ``msrun`` that each train on a share of every batch."""
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 import mindspore as ms
 import numpy as np
 from mindspore import ops
+from numpy.typing import NDArray
+
+Gradients = tuple[ms.Tensor, ...]
 
 
-class World:
-    """The processes of a run: how many there are, which one this is, and what they do together.
+class ProcessGroup:
+    """The group of a run in a single process; :class:`MsrunProcessGroup` is that of a run in several.
 
     Attributes:
-        rank: This process, from 0.
-        size: How many there are; 1 for an ordinary run.
+        rank: The index of this process.
+        size: The number of processes.
     """
 
-    rank, size = 0, 1
+    rank: int = 0
+    size: int = 1
 
     @property
-    def first(self):
-        """Whether this is the process that prints and writes."""
+    def is_first(self) -> bool:
+        """Whether this is the process that prints and writes files."""
         return self.rank == 0
 
-    def mean_gradients(self):
-        """A function that averages a tuple of gradients over the processes; None where there is one alone."""
-        return
+    def gradient_mean(self) -> Callable[[Gradients], Gradients] | None:
+        """A function that averages gradients over the processes; None if there is only one."""
+        return None
 
-    def sum(self, array):
-        """The sum of an array over all processes, given to each of them."""
+    def sum(self, array: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """The elementwise sum over all processes, the same in each of them."""
         return array
 
-    def wait(self):
-        """Return when all processes have come here."""
 
+class MsrunProcessGroup(ProcessGroup):
+    """The group of a process started by MindSpore's ``msrun``."""
 
-class Processes(World):
-    """A run under msrun."""
-
-    def __init__(self):
+    def __init__(self) -> None:
         from mindspore.communication import get_group_size, get_rank, init
 
         init()
         self.rank, self.size = get_rank(), get_group_size()
         self._all_reduce = ops.AllReduce(ops.ReduceOp.SUM)
 
-    def mean_gradients(self):
-        """Averages gradients by all-reduce."""
+    def gradient_mean(self) -> Callable[[Gradients], Gradients]:
+        """A function that averages gradients by all-reduce."""
         return lambda gradients: tuple(self._all_reduce(gradient) / self.size for gradient in gradients)
 
-    def sum(self, array):
-        """Sums by all-reduce, in float32."""
-        return self._all_reduce(ms.Tensor(np.asarray(array, np.float32))).asnumpy()
-
-    def wait(self):
-        """A sum that nobody looks at."""
-        self.sum(np.zeros(1))
+    def sum(self, array: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """The sum by all-reduce, in float32."""
+        total: NDArray[np.float32] = self._all_reduce(ms.Tensor(np.asarray(array, np.float32))).asnumpy()
+        return total
 
 
-def join():
-    """The world that this process belongs to: msrun's, where it was started by msrun, else one of its own."""
-    return Processes() if int(os.environ.get("MS_WORKER_NUM", "1")) > 1 else World()
+def join_process_group() -> ProcessGroup:
+    """The group that this process belongs to: msrun's if msrun started it, else a group of one."""
+    return MsrunProcessGroup() if int(os.environ.get("MS_WORKER_NUM", "1")) > 1 else ProcessGroup()

@@ -11,7 +11,7 @@ from mstl.evaluation.evaluate import evaluate
 from mstl.features.extractor import FeatureExtractor, FeatureLoader
 from mstl.models.fusing import FusedModel
 from mstl.runtime.memory import trim_memory
-from mstl.runtime.processes import World
+from mstl.runtime.processes import ProcessGroup
 from mstl.training.phase import Phase
 from mstl.training.state import TrainState
 
@@ -30,7 +30,7 @@ class TrainingContext:
         train_loader, val_loader: Batches of this process's share of the photos.
         mixer: From images and labels to images and target distributions.
         class_weights: (classes,) factors in the loss; None for equal ones.
-        world: The processes of the run.
+        processes: The processes of the run.
         features: A pair of :class:`mstl.features.extractor.FeatureLoader`, for training and validation, while what is
             frozen is kept; None else.
     """
@@ -40,7 +40,7 @@ class TrainingContext:
     val_loader: Loader
     mixer: Mixer
     class_weights: object
-    world: World
+    processes: ProcessGroup
     features: tuple | None = None
     _fused: FusedModel | None = None
     _runners: dict = field(default_factory=dict)
@@ -61,7 +61,7 @@ class TrainingContext:
     def begin_phase(self, epoch):
         """Freeze what is frozen from this epoch on, with a new optimizer for the rest."""
         state = self.state
-        state.phase = Phase(state.config, state.model, epoch, self.class_weights, self.world, len(self.train_loader))
+        state.phase = Phase(state.config, state.model, epoch, self.class_weights, self.processes, len(self.train_loader))
         self.features = state.best_values = None
 
     def compute_features(self):
@@ -69,7 +69,7 @@ class TrainingContext:
         state, policy = self.state, self.state.phase.policy
         if policy.stages == 0 or not state.config.cache:
             return
-        if self.mixer.alphas or self.world.size > 1:
+        if self.mixer.alphas or self.processes.size > 1:
             reason = "photos are mixed" if self.mixer.alphas else "there are several processes"
             logger.info("features: computed in every epoch, as %s", reason)
             return
@@ -106,11 +106,11 @@ class TrainingContext:
         """An :class:`mstl.evaluation.metrics.Evaluation` of the validation photos by the net as it is."""
         policy = self.state.phase.policy
         if self.features is not None and policy.upto == "backbone":
-            return evaluate(self.ask_head, self.features[1], self.world)
+            return evaluate(self.ask_head, self.features[1], self.processes)
         self.fused.refresh()
         if self.features is not None:
-            return evaluate(self.runner("answers", policy.stages), self.features[1], self.world)
-        return evaluate(self.runner("answers", 0), self.val_loader, self.world)
+            return evaluate(self.runner("answers", policy.stages), self.features[1], self.processes)
+        return evaluate(self.runner("answers", 0), self.val_loader, self.processes)
 
     def ask_head(self, rows):
         """(n, num_features, 1, 1) features to logits and features."""

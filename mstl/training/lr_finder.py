@@ -23,7 +23,7 @@ def lr_find(config, steps=60):
         Rates, smoothed losses, and the suggested rate: where the loss falls most steeply.
     """
     context = prepare(config)
-    phase, world = context.state.phase, context.world
+    phase, processes = context.state.phase, context.processes
     phase.policy.set_train()
     rates, losses, average = [], [], 0.0
     context.compute_features()
@@ -32,7 +32,7 @@ def lr_find(config, steps=60):
             break
         rate = LOW * (HIGH / LOW) ** (index / max(1, steps - 1))
         loss = float(phase.train_step(inputs, targets, rate).asnumpy())
-        loss = float(world.sum([loss])[0]) / world.size
+        loss = float(processes.sum([loss])[0]) / processes.size
         average = SMOOTH * average + (1 - SMOOTH) * loss
         rates.append(rate)
         losses.append(average / (1 - SMOOTH ** (index + 1)))  # without the pull of the start at 0

@@ -19,7 +19,7 @@ class Phase:
         net: The net.
         epoch: The first epoch of the phase, from 1.
         class_weights: (classes,) factors in the loss; None for equal ones.
-        world: The processes of the run.
+        processes: The processes of the run.
         batches: In an epoch.
 
     Attributes:
@@ -28,7 +28,7 @@ class Phase:
         train_step: What :func:`mstl.training.train_step.make_train_step` gives.
     """
 
-    def __init__(self, config, model, epoch, class_weights, world, batches):
+    def __init__(self, config, model, epoch, class_weights, processes, batches):
         self.config = config
         self.image_size = model.preprocessing.at(config.image_size).image_size
         self.first = epoch
@@ -43,9 +43,9 @@ class Phase:
             self.stepper,
             config.clip,
             config.accumulate,
-            world.mean_gradients(),
+            processes.gradient_mean(),
             mixed_precision(model, config.amp),
-            config.batch_size // world.size if self.in_graph_mode(batches) else 0,
+            config.batch_size // processes.size if self.in_graph_mode(batches) else 0,
         )
 
     def in_graph_mode(self, batches):

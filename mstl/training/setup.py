@@ -16,7 +16,7 @@ from mstl.errors import MstlError
 from mstl.files import make_folder, write_json
 from mstl.models.factory import build_model
 from mstl.runtime.devices import MIXED_PRECISION_DEVICES, set_seed, use_device
-from mstl.runtime.processes import join
+from mstl.runtime.processes import join_process_group
 from mstl.training import recipes, run_dir
 from mstl.training import resume as resume_state
 from mstl.training.context import TrainingContext
@@ -45,11 +45,11 @@ def prepare(config, resume=None):
     if resume is not None:
         old = resume_state.read_run(resume)
         config = resume_state.settings_of_resumed(old.config, given_settings(config), resume)
-    device, world = use_device(config.device), join()
+    device, processes = use_device(config.device), join_process_group()
     data = recipes.first(config, "data")
     train_set, val_set = load_data(data, config.val, config.val_split, config.seed, config.strict)
     config, why = recipes.resolve(config, len(train_set), len(train_set.classes))
-    check_device(config, device, world)
+    check_device(config, device, processes)
     set_seed(config.seed)
 
     model = old.build(train_set) if old else build_model(config.model, len(train_set.classes), config.weights)
@@ -58,13 +58,13 @@ def prepare(config, resume=None):
     state = TrainState(
         config, model, train_set.classes, preprocessing, folder, train_set, val_set, resume_state.data_digest(train_set)
     )
-    shared = {"workers": config.workers, "num_shards": world.size, "shard_id": world.rank}
+    shared = {"workers": config.workers, "num_shards": processes.size, "shard_id": processes.rank}
     context = TrainingContext(
         state,
         Loader(
             train_set,
             train_transforms(preprocessing, config.augment),
-            config.batch_size // world.size,
+            config.batch_size // processes.size,
             config.seed,
             sampler=None if config.sampler == "shuffle" else config.sampler,
             **shared,
@@ -72,14 +72,14 @@ def prepare(config, resume=None):
         Loader(val_set, eval_transforms(preprocessing, config.augment), config.batch_size, **shared),
         Mixer(len(train_set.classes), config.mixup, config.cutmix, config.smoothing, config.seed),
         class_weights(train_set.labels, len(train_set.classes)) if config.class_weights == "balanced" else None,
-        world,
+        processes,
     )
     if config.ema:
         state.average = MovingAverage(model, config.ema)
     context.begin_phase(max(1, len(old.history)) if old else 1)
     if old:
         restore(state, old)
-    if world.first:
+    if processes.is_first:
         logger.info("recipe: %s (%s)", config.recipe, why)
         describe(context, device)
     return context
@@ -88,7 +88,7 @@ def prepare(config, resume=None):
 def open_folder(context, resumed):
     """Make the run's folder, a new one unless the run is resumed, and write the settings into it."""
     state = context.state
-    if context.world.first:
+    if context.processes.is_first:
         state.folder = make_folder(state.folder) if resumed else run_dir.new_folder(state.folder)
         write_json(state.folder / "config.json", state.config.to_dict())
         logger.info("run: %s", state.folder)
@@ -103,7 +103,7 @@ def given_settings(config):
     }
 
 
-def check_device(config, device, world):
+def check_device(config, device, processes):
     """Refuse what the device or the number of processes does not allow.
 
     Raises:
@@ -113,8 +113,8 @@ def check_device(config, device, world):
         raise MstlError(f"--amp {config.amp} needs {' or '.join(MIXED_PRECISION_DEVICES)}; on {device} use --amp O0")
     if config.optimizer == "lamb" and device == "CPU":
         raise MstlError("MindSpore has no LAMB for the CPU; use --optimizer adamw")
-    if config.batch_size % world.size:
-        raise MstlError(f"batch_size {config.batch_size} is no multiple of the {world.size} processes that share it")
+    if config.batch_size % processes.size:
+        raise MstlError(f"batch_size {config.batch_size} is no multiple of the {processes.size} processes that share it")
 
 
 def restore(state, old):
@@ -142,10 +142,10 @@ def restore(state, old):
 
 def describe(context, device):
     """Say what is about to happen, on stderr."""
-    state, world, config = context.state, context.world, context.state.config
+    state, processes, config = context.state, context.processes, context.state.config
     train_set, val_set = context.train_loader.images, context.val_loader.images
     names = ", ".join(train_set.classes[:8]) + (", ..." if len(train_set.classes) > 8 else "")
-    logger.info("device: %s%s", device, f", {world.size} processes" if world.size > 1 else "")
+    logger.info("device: %s%s", device, f", {processes.size} processes" if processes.size > 1 else "")
     sizes = (len(train_set), len(val_set), len(train_set.classes))
     logger.info("data: %s, %d training and %d validation photos of %d classes (%s)", config.data, *sizes, names)
     logger.info("model: %s, weights %s", config.model, config.weights)

@@ -36,10 +36,10 @@ def run_training(config, callbacks=(), resume=None):
     began = time.perf_counter()
     context = prepare(config, resume)
     open_folder(context, resume is not None)
-    state, world = context.state, context.world
-    callbacks = [*own_callbacks(state), *callbacks] if world.first else []
+    state, processes = context.state, context.processes
+    callbacks = [*own_callbacks(state), *callbacks] if processes.is_first else []
 
-    with ends_cleanly(state, world):
+    with ends_cleanly(state, processes):
         context.compute_features()
         for epoch in range(len(state.history) + 1, state.config.epochs + 1):
             started = time.perf_counter()
@@ -53,7 +53,7 @@ def run_training(config, callbacks=(), resume=None):
             if state.best is state.history[-1]:
                 state.best_evaluation = state.evaluation
             call(callbacks, "on_epoch_end", state)
-            if world.sum([float(bool(state.stop))])[0]:  # only the first process has callbacks; all must stop
+            if processes.sum([float(bool(state.stop))])[0]:  # only the first process has callbacks; all must stop
                 logger.info(state.stop)
                 break
 
@@ -81,7 +81,7 @@ def train_epoch(context, epoch):
     state, phase, count = context.state, context.state.phase, len(context.train_loader)
     phase.policy.set_train()
     total, photos, waiting = 0.0, 0, []
-    batches = progress(context.batches(epoch), count, f"epoch {epoch}", context.world)
+    batches = progress(context.batches(epoch), count, f"epoch {epoch}", context.processes)
     for index, (inputs, targets, size) in enumerate(batches):
         rate = phase.rate(epoch - 1 + index / count)
         waiting.append((phase.train_step(inputs, targets, rate, last=index + 1 == count), size))
@@ -91,7 +91,7 @@ def train_epoch(context, epoch):
         if len(waiting) == READ_TOGETHER or index + 1 == count:
             total += sum(float(loss.asnumpy()) * size for loss, size in waiting)
             waiting.clear()
-    total, photos = context.world.sum([total, float(photos)])
+    total, photos = context.processes.sum([total, float(photos)])
     return float(total / photos), rate
 
 
@@ -120,7 +120,7 @@ def own_callbacks(state):
 
 
 @contextlib.contextmanager
-def ends_cleanly(state, world):
+def ends_cleanly(state, processes):
     """On Ctrl-C, end the loop instead of the process.
 
     last.ckpt is of the last finished epoch, so that --resume can do the interrupted one again; where none was
@@ -130,15 +130,15 @@ def ends_cleanly(state, world):
         yield
     except KeyboardInterrupt:
         state.interrupted = True
-        if not state.history and world.first:
+        if not state.history and processes.is_first:
             save_checkpoint(state.folder / "last.ckpt", arrays(state.model), state.metadata())
         done, total = len(state.history), state.config.epochs
         logger.warning("interrupted after %d of %d epochs: last.ckpt saved", done, total)
 
 
-def progress(batches, total, label, world):
+def progress(batches, total, label, processes):
     """A progress bar on stderr, where that is a terminal."""
     from tqdm import tqdm
 
-    silent = not (world.first and sys.stderr.isatty())
+    silent = not (processes.is_first and sys.stderr.isatty())
     return tqdm(batches, total=total, desc=label, unit="batch", leave=False, disable=silent)

@@ -6,7 +6,7 @@ import pytest
 
 import mstl
 from mstl.config import TrainConfig
-from mstl.runtime.processes import World
+from mstl.runtime.processes import ProcessGroup
 from mstl.training.ema import MovingAverage
 from mstl.training.freeze import Freeze
 from mstl.training.optimizers import Stepper, make_groups
@@ -74,7 +74,7 @@ def test_graph_mode_is_pynative_mode(model, freeze):
 )
 def test_mode_is_chosen(settings, batches, graph):
     config, _ = resolve(TrainConfig(data="x", epochs=2, model="resnet18", **settings), 100, 2)
-    phase = Phase(config, mstl.resnet18(num_classes=2), 1, None, World(), batches)
+    phase = Phase(config, mstl.resnet18(num_classes=2), 1, None, ProcessGroup(), batches)
     assert phase.in_graph_mode(batches) is graph
 
 
