@@ -1,4 +1,4 @@
-"""``mstl cache``: the features of frozen nets that are kept on disk."""
+"""``mstl cache``: list and clear the feature cache."""
 
 import time
 
@@ -9,27 +9,28 @@ from mstl.commands import shared
 NAME = 12  # digits of a name that are shown
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def main():
-    """List or clear the features of frozen nets that are kept on disk.
+@shared.group
+def main() -> None:
+    """List or clear the feature cache.
 
-    Where the backbone is frozen, each photo goes through it once; what comes out is kept, and a later run on the same
-    photos starts from it. The least recently used goes when there is more than MSTL_CACHE_SIZE (4GB; 0 keeps nothing).
+    A frozen backbone runs once on each image; its features are cached on disk, and later runs on the same images
+    start from them. The least recently used features are removed beyond MSTL_CACHE_SIZE (4GB by default; 0 disables
+    the cache).
     """
 
 
 @shared.command_of(main, "list")
-def list_():
-    """List what is kept, the last used first.
+def list_() -> None:
+    """List the cached features, most recently used first.
 
-    A photo counts once for each of its views.
+    An image counts once for each of its views.
     """
     from mstl.features.cache_folders import features_folder, list_spaces
     from mstl.features.cache_size import show_size, size_limit
 
     spaces, limit = list_spaces(), size_limit()
     if spaces:
-        print(f"{'name':<14}{'model':<18}{'stage':<10}{'photos':>9}{'size':>10}  last used")
+        print(f"{'name':<14}{'model':<18}{'stage':<10}{'images':>9}{'size':>10}  last used")
     for space in spaces:
         model, stage = (str(space.description.get(key, "-")) for key in ("model", "stage"))
         size, used = show_size(space.bytes), show_time(space.last_used)
@@ -40,10 +41,10 @@ def list_():
 
 @shared.command_of(main)
 @click.argument("names", nargs=-1, metavar="[NAME...]")
-def clear(names):
-    """Remove what is kept under NAMEs, or all.
+def clear(names: tuple[str, ...]) -> None:
+    """Remove the cached features NAMEs, or all of them.
 
-    NAME is as `mstl cache list` shows it. What is removed is computed again when it is needed.
+    `mstl cache list` shows the names. What is removed is computed again when it is needed.
     """
     from mstl.features.cache_folders import clear as clear_spaces
     from mstl.features.cache_size import show_size
@@ -51,6 +52,6 @@ def clear(names):
     print(f"{show_size(clear_spaces(names or None))} freed")
 
 
-def show_time(seconds):
-    """A time as a text, in the user's time zone."""
+def show_time(seconds: float | None) -> str:
+    """A time as text, in the user's time zone; ``seconds`` since the epoch, or None."""
     return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

@@ -1,4 +1,4 @@
-"""``mstl convert``: any weights file that mstl reads, as a .ckpt or .safetensors with mstl's names."""
+"""``mstl convert``: write any weights file that mstl reads as .ckpt or .safetensors, with mstl's parameter names."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from mstl.commands import shared
 @shared.command
 @click.argument("source", type=click.Path(path_type=Path), metavar="IN")
 @click.argument("target", type=click.Path(path_type=Path), metavar="OUT")
-@click.option("--half/--full", default=False, help="Store float16 (half the size) or float32 numbers.  [default: full]")
-def main(source, target, half):
-    """Convert the weights file IN (.ckpt, .safetensors or .pth; of mstl, MindSpore's tutorial, mindcv, torchvision or
-    timm) to OUT (.ckpt or .safetensors), with a record of its architecture, padding and preprocessing.
+@click.option("--half/--full", default=False, help="Precision: float16 (half the size) or float32.  [default: full]")
+def main(source: Path, target: Path, half: bool) -> None:
+    """Convert the weights file IN (.ckpt, .safetensors or .pth; from mstl, MindSpore's tutorial, mindcv, torchvision
+    or timm) to OUT (.ckpt or .safetensors), and record its architecture, padding and preprocessing in it.
     """
     import numpy as np
 

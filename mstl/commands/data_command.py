@@ -1,4 +1,4 @@
-"""``mstl data``: the known data sets, and what is in a folder or list of the user's own."""
+"""``mstl data``: list, download, check, split and preview datasets."""
 
 import sys
 from pathlib import Path
@@ -8,17 +8,17 @@ import click
 from mstl.commands import shared
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def main():
-    """List, get, check, split and preview data.
+@shared.group
+def main() -> None:
+    """List, download, check, split and preview datasets.
 
-    DATA is a known name, a folder, a list (.txt or .csv) or a zip or tar of one: whatever `mstl train --data` takes.
+    DATA is a known name, a folder, a list (.txt or .csv), or a zip or tar of these: whatever `mstl train --data` takes.
     """
 
 
 @shared.command_of(main, "list")
-def list_():
-    """List the data sets that mstl knows by name."""
+def list_() -> None:
+    """List the datasets that mstl knows by name."""
     from mstl.data.finding import archive, demo
 
     rows = [("demo", demo.folder(), demo.WHAT)]
@@ -30,28 +30,32 @@ def list_():
 
 @shared.command_of(main)
 @click.argument("name")
-def get(name):
-    """Download NAME, unless it is here already, and print its folder."""
+def get(name: str) -> None:
+    """Download the dataset NAME, unless it is here already, and print its folder."""
     from mstl.data.finding import archive, demo
     from mstl.errors import MstlError
 
     if name != "demo" and name not in archive.KNOWN:
-        raise MstlError(f"no data of the name {name!r}: known are {', '.join(['demo', *archive.KNOWN])}")
+        raise MstlError(f"no dataset named {name!r}: known are {', '.join(['demo', *archive.KNOWN])}")
     print(demo.make() if name == "demo" else archive.get(name))
 
 
 @shared.command_of(main)
 @click.argument("data")
-@click.option("--val", help="A folder or list to validate on, in the place of DATA's own.")
-@click.option("--out", type=click.Path(path_type=Path), default="check.csv", show_default=True, help="The list of all.")
+@click.option("--val", help="Validation data (folder, list or archive), in place of DATA's own.")
 @click.option(
-    "--quarantine", type=click.Path(path_type=Path), help="Move the files that cannot be used into this folder."
+    "--out",
+    type=click.Path(path_type=Path),
+    default="check.csv",
+    show_default=True,
+    help="CSV file for all findings.",
 )
-def check(data, val, out, quarantine):
-    """Look for what is wrong with DATA; exit code 3 if something must be mended.
+@click.option("--quarantine", type=click.Path(path_type=Path), help="Folder to move unusable files into.")
+def check(data: str, val: str | None, out: Path, quarantine: Path | None) -> None:
+    """Check DATA for problems; exit code 3 if it has errors that must be fixed.
 
-    Looks for files that cannot be used or are unusual, the same picture (exactly or nearly) in training and
-    validation or under two labels, and classes that are too small, too unequal or do not match.
+    Finds files that are unusable or unusual, the same image (exactly or nearly) in training and validation or under
+    two labels, and classes that are too small, imbalanced or missing from one split.
     """
     from mstl.data.checking import checks
     from mstl.data.finding.source import find_source
@@ -66,18 +70,18 @@ def check(data, val, out, quarantine):
         print(f"{len(moved)} files moved into {quarantine}")
     left = [finding for finding in inspection.errors if source.train.folder is None or finding.path not in moved]
     if left:
-        print(f"{len(left)} must be mended")
+        print(f"{len(left)} must be fixed")
         sys.exit(3)
 
 
 @shared.command_of(main)
 @click.argument("src")
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--val-split", default=0.2, show_default=True, help="The share of each class to validate on.")
-@click.option("--seed", default=1, show_default=True, help="Another one chooses other photos.")
+@click.option("--val-split", default=0.2, show_default=True, help="Share of each class to validate on.")
+@click.option("--seed", default=1, show_default=True, help="Random seed of the split.")
 @click.option("--link", is_flag=True, help="Make symbolic links instead of copies.")
-def split(src, out, val_split, seed, link):
-    """Divide SRC into OUT/train and OUT/val; a list into two lists there."""
+def split(src: str, out: Path, val_split: float, seed: int, link: bool) -> None:
+    """Split SRC into OUT/train and OUT/val; a list into two lists there."""
     from mstl.data.split_to_disk import split_data
 
     for line in split_data(src, out, val_split, seed, link):
@@ -86,13 +90,15 @@ def split(src, out, val_split, seed, link):
 
 @shared.command_of(main)
 @click.argument("data")
-@click.option("--augment", default="tutorial", show_default=True, help="The recipe, as of `mstl train --augment`.")
-@click.option("--out", type=click.Path(path_type=Path), default="preview.png", show_default=True, help="The picture.")
-@click.option("-n", "--count", default=24, show_default=True, help="Pictures on it, 6 in a row.")
-@click.option("--image-size", default=224, show_default=True, help="Side of the square that the net sees, in pixels.")
-@click.option("--seed", default=1, show_default=True, help="Of the choice and of the augmentation.")
-def preview(data, augment, out, count, image_size, seed):
-    """Draw a sheet of DATA's training photos as the net sees them."""
+@click.option("--augment", default="tutorial", show_default=True, help="Data augmentation, as in `mstl train`.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="preview.png", show_default=True, help="File for the sheet."
+)
+@click.option("-n", "--count", default=24, show_default=True, help="Images on the sheet, 6 in a row.")
+@click.option("--image-size", default=224, show_default=True, help="Input size of the model in pixels (square).")
+@click.option("--seed", default=1, show_default=True, help="Random seed of the choice and the augmentation.")
+def preview(data: str, augment: str, out: Path, count: int, image_size: int, seed: int) -> None:
+    """Draw a sheet of DATA's training images as the model sees them."""
     from mstl.config import Preprocessing
     from mstl.data.dataset import load_data
     from mstl.report.plots import save

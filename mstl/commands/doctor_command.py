@@ -1,4 +1,4 @@
-"""``mstl doctor``: what this machine has, so that a slow or half-installed one explains itself."""
+"""``mstl doctor``: show what this machine has, and whether it computes as fast as it should."""
 
 import importlib.metadata
 import os
@@ -9,12 +9,12 @@ from mstl.commands import shared
 from mstl.runtime import devices, environment
 
 PACKAGES = ("mstl", "mindspore", "numpy", "download", "matplotlib", "click", "pillow", "safetensors")
-SLOW = 10  # GFLOP/s under which a processor core's convolution is not what it should be
+SLOW = 10  # GFLOP/s below which a convolution is slower than it should be on a single core
 
 
 @shared.command
-def main():
-    """Print versions, devices, cores and folders, and time one convolution."""
+def main() -> None:
+    """Print versions, devices, cores and folders, and time a convolution."""
     print(f"{'python':<14}{platform.python_version()} on {platform.system()} {platform.machine()}")
     for name in PACKAGES:
         print(f"{name:<14}{version(name)}")
@@ -23,28 +23,28 @@ def main():
     cap = os.environ.get(environment.ONEDNN_CAP)
     needed = "needed here" if environment.needs_onednn_cap() else "not needed here"
     print(f"{'oneDNN cap':<14}{cap or 'none'} ({environment.ONEDNN_CAP}; {needed})")
-    print(f"{'folder':<14}{environment.home()} (weights, data; MSTL_HOME moves it)")
+    print(f"{'folder':<14}{environment.home()} (weights, data; set MSTL_HOME to move it)")
     print(f"{'network':<14}{'forbidden by MSTL_OFFLINE' if environment.offline() else 'allowed'}")
     print(f"{'mirror':<14}{os.environ.get('MSTL_MIRROR') or 'none'} (MSTL_MIRROR)")
     device = devices.use_device("auto")
-    rate = time_convolution()
-    print(f"{'convolution':<14}{rate:.0f} GFLOP/s on {device}")
-    if rate < SLOW:
+    speed = time_convolution()
+    print(f"{'convolution':<14}{speed:.0f} GFLOP/s on {device}")
+    if speed < SLOW:
         print(
-            f"This is slow: convolutions should reach some tens of GFLOP/s. If the processor has AVX-512, start with "
-            f"{environment.ONEDNN_CAP}=AVX2 set; else look for other work on the machine."
+            f"This is slow: convolutions should reach some tens of GFLOP/s. If the processor has AVX-512, set "
+            f"{environment.ONEDNN_CAP}=AVX2; otherwise check what else is running on the machine."
         )
 
 
-def version(package):
-    """The installed version, or that there is none."""
+def version(package: str) -> str:
+    """The installed version of a package, or "not installed"."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
 
 
-def time_convolution():
+def time_convolution() -> float:
     """GFLOP/s of a 3 x 3 convolution from 64 to 64 channels on 8 images of 56 x 56, the median of five runs."""
     import mindspore as ms
     import numpy as np
@@ -53,10 +53,10 @@ def time_convolution():
 
     layer = layers.conv2d(64, 64, 3)
     images = ms.Tensor(np.random.default_rng(0).normal(size=(8, 64, 56, 56)).astype(np.float32))
-    layer(images).asnumpy()  # the first call makes the kernel
+    layer(images).asnumpy()  # the first call compiles the kernel
     times = []
     for _ in range(5):
         started = time.perf_counter()
         layer(images).asnumpy()
         times.append(time.perf_counter() - started)
-    return 2 * 8 * 64 * 64 * 9 * 56 * 56 / np.median(times) / 1e9
+    return 2 * 8 * 64 * 64 * 9 * 56 * 56 / float(np.median(times)) / 1e9

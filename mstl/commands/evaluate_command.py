@@ -1,34 +1,40 @@
-"""``mstl evaluate best.ckpt``: how good a checkpoint is, where it is wrong, and which labels look wrong."""
+"""``mstl evaluate best.ckpt``: metrics, plots and probable label errors of a checkpoint."""
 
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mstl.commands import shared
 
-LISTED = 40  # classes up to which all are in the table
-LEAST = 20  # those of many classes that are
-SHOWN = 12  # photos in a picture
-FIRST = 5  # suspects that are printed
+if TYPE_CHECKING:  # MindSpore is loaded only when images are evaluated
+    from mstl.evaluation.metrics import Evaluation
+    from mstl.evaluation.rejection import Rejector
+
+ALL_CLASSES = 40  # up to so many classes, the table has all
+WORST_CLASSES = 20  # rows of the table of more classes
+IMAGES = 12  # in a picture
+SUSPECTS = 5  # that are printed
 
 
 @shared.command
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--data", help="Photos to evaluate on; those held out of its training if not given.")
-@click.option("--out", type=click.Path(path_type=Path), help="The folder for all files; evaluation/ beside CHECKPOINT.")
+@click.option("--data", help="Dataset to evaluate on; by default the validation split of the training.")
+@click.option("--out", type=click.Path(path_type=Path), help="Output folder; by default evaluation/ beside CHECKPOINT.")
 @click.option(
     "--suspects/--no-suspects",
     "wanted",
     default=True,
     show_default=True,
-    help="Look for wrong labels, among the training photos too.",
+    help="Label errors: look for them, in the training images too.",
 )
-@click.option("--device", default="auto", show_default=True, help="What computes: auto, Ascend, GPU or CPU.")
-def main(checkpoint, data, out, wanted, device):
-    """Print how good CHECKPOINT is, and write figures, pictures and a list of probably wrong labels.
+@shared.device_option()
+def main(checkpoint: Path, data: str | None, out: Path | None, wanted: bool, device: str) -> None:
+    """Evaluate CHECKPOINT: print its metrics, and write plots and a list of probable label errors.
 
-    DATA's validation photos are evaluated, or all of it where it is not divided; its classes may be some of
+    DATA's validation split is evaluated, or all of DATA if it has no splits. Its classes may be a subset of
     CHECKPOINT's, in any order.
     """
     from mstl.files import make_folder, write_json
@@ -46,11 +52,11 @@ def main(checkpoint, data, out, wanted, device):
     print(f"figures and pictures in {out}")
 
 
-def summary(evaluation, rejector):
-    """Lines with the figures of all photos together."""
+def summary(evaluation: "Evaluation", rejector: "Rejector | None") -> Iterator[str]:
+    """Lines with the metrics over all images."""
     low, high = evaluation.interval
     yield f"accuracy           {evaluation.accuracy:.3f} (95% interval {low:.3f} to {high:.3f}), " + (
-        f"{evaluation.correct:,} of {evaluation.total:,} photos"
+        f"{evaluation.correct:,} of {evaluation.total:,} images"
     )
     if len(evaluation.classes) > 5:
         yield f"top-5              {evaluation.top(5):.3f}"
@@ -62,68 +68,71 @@ def summary(evaluation, rejector):
         yield f"calibration error  {evaluation.ece():.3f} at temperature {temperature:.2f}, {before:.3f} without"
 
 
-def table(evaluation):
-    """Lines with the figures of each class; of many classes, the worst ones."""
+def table(evaluation: "Evaluation") -> Iterator[str]:
+    """Lines with the metrics of each class; of many classes, the worst ones."""
     from mstl.data.checking.checks import shown
     from mstl.report.plots.style import columns
 
-    figures = (evaluation.precision, evaluation.recall, evaluation.f1)
-    rows = list(zip(evaluation.classes, *figures, evaluation.support.tolist(), strict=True))
-    if len(rows) > LISTED:
-        yield f"the {LEAST} of {len(rows)} classes with the lowest F1; all are in evaluation.json"
-        rows = sorted(rows, key=lambda row: math.inf if math.isnan(row[3]) else row[3])[:LEAST]
+    metrics = (evaluation.precision, evaluation.recall, evaluation.f1)
+    rows = list(zip(evaluation.classes, *metrics, evaluation.support.tolist(), strict=True))
+    if len(rows) > ALL_CLASSES:
+        yield f"the {WORST_CLASSES} of {len(rows)} classes with the lowest F1; all are in evaluation.json"
+        rows = sorted(rows, key=lambda row: math.inf if math.isnan(row[3]) else row[3])[:WORST_CLASSES]
     rows += [
-        (name, *(mean(values) for values in figures), evaluation.total)
+        (name, *(mean(values) for values in metrics), evaluation.total)
         for name, mean in (("macro average", evaluation.macro), ("weighted average", evaluation.weighted))
     ]
     rows = [(shown(name), *others) for name, *others in rows]
     width = max(columns(name) for name, *_ in rows)
-    yield f"{'class':<{width}}  precision  recall     F1  photos"
-    for name, precision, recall, f1, photos in rows:
-        values = f"{figure(precision):>9}  {figure(recall):>6}  {figure(f1):>5}  {photos:>6,}"
+    yield f"{'class':<{width}}  precision  recall     F1  images"
+    for name, precision, recall, f1, images in rows:
+        values = f"{decimal(precision):>9}  {decimal(recall):>6}  {decimal(f1):>5}  {images:>6,}"
         yield f"{name}{' ' * (width - columns(name))}  {values}"
 
 
-def figure(value):
-    """A figure with three digits; a dash where there is none, as for the recall of a class without photos."""
+def decimal(value: float) -> str:
+    """A number with three decimals; a dash for NaN, such as the recall of a class without images."""
     return "-" if math.isnan(value) else f"{value:.3f}"
 
 
-def draw(evaluation, out):
-    """Write all pictures."""
+def draw(evaluation: "Evaluation", out: Path) -> None:
+    """Write the plots."""
     from mstl.report import plots
 
     plots.save(plots.confusion(evaluation), out / "confusion.png")
     plots.save(plots.confusion(evaluation, normalize=True), out / "confusion_normalized.png")
     plots.save(plots.reliability(evaluation), out / "reliability.png")
-    plots.save(plots.worst_grid(evaluation, SHOWN), out / "worst.png")
+    plots.save(plots.worst_grid(evaluation, IMAGES), out / "worst.png")
     mistakes = out / "confident_wrong.png"
-    mistakes.unlink(missing_ok=True)  # of an evaluation before
-    chosen = evaluation.confident_wrong(SHOWN)
+    mistakes.unlink(missing_ok=True)  # of an earlier evaluation
+    chosen = evaluation.confident_wrong(IMAGES)
     if len(chosen):
-        grid = plots.worst_grid(evaluation.part(chosen), SHOWN)
+        grid = plots.worst_grid(evaluation.part(chosen), IMAGES)
         wrong = evaluation.total - evaluation.correct
         grid.suptitle(f"The {len(chosen)} most confident of {wrong:,} mistakes, with the probabilities of both classes")
         plots.save(grid, mistakes)
 
 
-def find_suspects(evaluations, out):
-    """Write suspects.csv about the photos of one or more evaluations; gives lines about it."""
+def find_suspects(evaluations: Sequence["Evaluation"], out: Path) -> str:
+    """Write suspects.csv about the images of one or more evaluations.
+
+    Returns:
+        Lines that say what was found.
+    """
     import numpy as np
 
     from mstl.data.checking.checks import shown
     from mstl.evaluation.label_errors import find_label_errors, write_label_errors
 
     total = sum(evaluation.total for evaluation in evaluations)
-    if any(evaluation.features is None for evaluation in evaluations):
-        return f"labels: not checked, as {total:,} photos are too many"
-    features, labels = (
-        np.concatenate([getattr(evaluation, name) for evaluation in evaluations]) for name in ("features", "labels")
-    )
+    kept = [evaluation.features for evaluation in evaluations if evaluation.features is not None]
+    if len(kept) < len(evaluations):
+        return f"labels: not checked, as {total:,} images are too many"
+    labels = np.concatenate([evaluation.labels for evaluation in evaluations])
     paths = [path for evaluation in evaluations for path in evaluation.paths]
-    found = find_label_errors(features, labels, evaluations[0].classes, paths)
+    found = find_label_errors(np.concatenate(kept), labels, evaluations[0].classes, paths)
     write_label_errors(out / "suspects.csv", found)
     lines = [f"labels: {len(found):,} of {total:,} look wrong (suspects.csv)" + (", most of all" if found else "")]
-    for suspect in found[:FIRST]:
+    for suspect in found[:SUSPECTS]:
         lines.append(f"  {shown(suspect.path)}: {shown(suspect.label)}, looks like {shown(suspect.suggested)}")
     return "\n".join(lines)

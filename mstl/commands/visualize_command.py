@@ -1,15 +1,23 @@
-"""``python -m mstl.visualize best.ckpt``, also ``mstl visualize``: what a checkpoint says, as a picture."""
+"""``mstl visualize best.ckpt``, also ``python -m mstl.visualize best.ckpt``: plot a checkpoint's predictions."""
 
 import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mstl.commands import shared
 
-MAPPED = 1000  # photos on a map of features, at the most
+if TYPE_CHECKING:  # MindSpore and matplotlib are loaded only when something is drawn
+    from matplotlib.figure import Figure
+
+    from mstl.data.dataset import ImageSet
+    from mstl.evaluation.metrics import Evaluation
+    from mstl.predictor import Predictor
+
+MAPPED = 1000  # images on a feature map, at most
 
 
 @shared.command
@@ -19,37 +27,46 @@ MAPPED = 1000  # photos on a map of features, at the most
     type=click.Choice(("grid", "worst", "confusion", "curves", "gradcam", "features")),
     default="grid",
     show_default=True,
-    help="Which picture; see above.",
+    help="Kind of plot; see above.",
 )
-@click.option("--data", help="Photos to draw from; those held out of its training if not given.")
+@click.option("--data", help="Dataset to draw from; by default the validation split of the training.")
 @click.option(
     "--n",
     "count",
     type=click.IntRange(1, 100),
     default=12,
     show_default=True,
-    help="Photos in grid, worst, gradcam.",
+    help="Number of images in grid, worst and gradcam.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the choice of photos.")
+@click.option("--seed", default=0, show_default=True, help="Random seed of the choice of images.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="The PNG; predictions.png or KIND.png beside CHECKPOINT if not given.",
+    help="Output file (PNG); by default predictions.png or KIND.png beside CHECKPOINT.",
 )
-@click.option("--device", default="auto", show_default=True, help="What computes: auto, Ascend, GPU or CPU.")
+@shared.device_option()
 @click.option("--show/--no-show", default=None, help="Open a window; by default where there is a display.")
-def main(checkpoint, kind, data, count, seed, out, device, show):
-    """Draw what CHECKPOINT says about photos.
+def main(
+    checkpoint: Path,
+    kind: str,
+    data: str | None,
+    count: int,
+    seed: int,
+    out: Path | None,
+    device: str,
+    show: bool | None,
+) -> None:
+    """Plot the predictions of CHECKPOINT.
 
-    The kinds of picture:
+    The kinds of plot:
 
     \b
-    grid       photos with the predicted class: blue where it is right, red where it is wrong
-    worst      the photos whose own class got the least probability
-    confusion  how often each class was taken for which
+    grid       images with the predicted class: blue where it is right, red where it is wrong
+    worst      the images whose own class got the lowest probability
+    confusion  confusion matrix: how often each class was taken for which
     curves     losses and accuracy over the epochs, from history.json beside CHECKPOINT
-    gradcam    where in a photo the net saw its answer, wrong answers first
-    features   photos as points, those with alike features near each other (t-SNE with scikit-learn, else PCA)
+    gradcam    where in an image the model saw the predicted class (Grad-CAM), wrong predictions first
+    features   images as points, similar features near each other (t-SNE with scikit-learn, else PCA)
     """
     from mstl.files import make_folder
     from mstl.report import plots
@@ -66,11 +83,11 @@ def main(checkpoint, kind, data, count, seed, out, device, show):
         open_window(out)
 
 
-def draw_curves(checkpoint):
-    """A picture of the run that a checkpoint comes from, and what to say of it.
+def draw_curves(checkpoint: Path) -> tuple["Figure", str]:
+    """A plot of the run that a checkpoint comes from, and a text about it.
 
     Raises:
-        MstlError: The run's history is not there, or is damaged.
+        MstlError: The run's history is missing or damaged.
     """
     from mstl.errors import MstlError
     from mstl.report import plots
@@ -79,16 +96,16 @@ def draw_curves(checkpoint):
     folder = checkpoint.parent
     try:
         history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
-        photos = load_run_report(folder).evaluation.total if (folder / KEPT).exists() else None
-        return plots.curves(history, photos), f"{len(history)} epochs"
+        images = load_run_report(folder).evaluation.total if (folder / KEPT).exists() else None
+        return plots.curves(history, images), f"{len(history)} epochs"
     except OSError as error:
         raise MstlError(f"no history.json beside {checkpoint}: give a checkpoint in the folder of its run") from error
     except (ValueError, KeyError, TypeError) as error:
         raise MstlError(f"{folder / 'history.json'} is damaged: `mstl train --resume` writes it anew") from error
 
 
-def draw(kind, checkpoint, data, count, seed, device):
-    """A picture of what a checkpoint says about photos, and what to say of it."""
+def draw(kind: str, checkpoint: Path, data: str | None, count: int, seed: int, device: str) -> tuple["Figure", str]:
+    """A plot of a checkpoint's predictions, and a text about them."""
     import numpy as np
 
     from mstl.data.dataset import subset
@@ -115,8 +132,8 @@ def draw(kind, checkpoint, data, count, seed, device):
     return figure, f"{evaluation.correct} of {evaluation.total} right ({evaluation.accuracy:.3f})"
 
 
-def draw_heat(predictor, images, evaluation, count, seed):
-    """Photos as the net sees them beside what made it answer: wrong answers first, then others at random."""
+def draw_heat(predictor: "Predictor", images: "ImageSet", evaluation: "Evaluation", count: int, seed: int) -> "Figure":
+    """Images as the model sees them, beside their Grad-CAM: wrong predictions first, then others at random."""
     import numpy as np
 
     from mstl.data.dataset import subset
@@ -127,23 +144,25 @@ def draw_heat(predictor, images, evaluation, count, seed):
     wrong = evaluation.confident_wrong(count)
     right = np.flatnonzero(evaluation.predictions == evaluation.labels)
     chosen = np.concatenate([wrong, np.random.default_rng(seed).permutation(right)])[:count]
-    seen = gradcam_images(predictor.model, subset(images, chosen), predictor.transforms, predictor.preprocessing)
+    pictures, heat_maps = gradcam_images(
+        predictor.model, subset(images, chosen), predictor.transforms, predictor.preprocessing
+    )
     titles = []
     for index in chosen:
         predicted, own = evaluation.predictions[index], evaluation.labels[index]
         title = f"{evaluation.classes[predicted]} {share(evaluation.confidences[index])}"
         titles.append(title if predicted == own else f"{plots.MARK} {title} (is {evaluation.classes[own]})")
-    return plots.heat_grid(*seen, titles)
+    return plots.heat_grid(pictures, heat_maps, titles)
 
 
-def has_display():
-    """Whether a person sits before this: a terminal, and a screen to open a window on."""
+def has_display() -> bool:
+    """Whether someone can see a window: stdout is a terminal, and there is a screen."""
     screen = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     return bool(screen) and sys.stdout.isatty()
 
 
-def open_window(path):
-    """Show a picture with the system's viewer."""
+def open_window(path: Path) -> None:
+    """Show a picture in the system's viewer."""
     from PIL import Image
 
     with Image.open(path) as image:

@@ -1,4 +1,4 @@
-"""``mstl weights``: the table of pretrained weights, and the files of it that are on this machine."""
+"""``mstl weights``: list, download, verify and bundle pretrained weights."""
 
 from pathlib import Path
 
@@ -7,18 +7,18 @@ import click
 from mstl.commands import shared
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def main():
-    """List, download, check and carry pretrained weights.
+@shared.group
+def main() -> None:
+    """List, download, verify and bundle pretrained weights.
 
-    NAME is architecture.tag, such as resnet50.mindcv; an architecture alone means its default.
+    NAME is architecture.tag, such as resnet50.mindcv; an architecture alone means its default weights.
     """
 
 
 @shared.command_of(main, "list")
 @click.argument("model", required=False)
-def list_(model):
-    """List the weights that mstl knows, of one MODEL or of all."""
+def list_(model: str | None) -> None:
+    """List the weights that mstl knows, for one MODEL or for all."""
     from mstl.models.pretrained import TABLE, local_path
 
     print(f"{'name':<32}{'ImageNet top-1':<16}{'pads':<22}{'licence':<16}here")
@@ -31,8 +31,8 @@ def list_(model):
 
 @shared.command_of(main)
 @click.argument("name")
-def show(name):
-    """Print all that is known about NAME."""
+def show(name: str) -> None:
+    """Print everything known about NAME."""
     from mstl.models.pretrained import find_by_name, local_path
 
     entry = find_by_name(name)
@@ -42,11 +42,11 @@ def show(name):
         "url": entry.url or ("(comes with mstl)" if entry.tag == "mstl" else "(inside a package of the offline extra)"),
         "file": entry.filename,
         "here": local_path(entry) or "no",
-        "sha256": entry.sha256 or "nobody published one",
+        "sha256": entry.sha256 or "none published",
         "layout": entry.layout,
         "padding": f"convolutions {entry.padding[0]}, max-pool {entry.padding[1]}",
         "classes": entry.num_classes,
-        "photo": f"resize {p.resize} ({p.interpolation}), centre crop {p.image_size} px",
+        "image": f"resize {p.resize} ({p.interpolation}), centre crop {p.image_size} px",
         "mean, std": f"{', '.join(f'{x:.4g}' for x in p.mean)}; {', '.join(f'{x:.4g}' for x in p.std)} (of 0 to 1)",
         "top-1": "-" if entry.top1 is None else f"{entry.top1:.4f} on ImageNet, as published",
         "licence": entry.licence or "none stated",
@@ -58,7 +58,7 @@ def show(name):
 
 @shared.command_of(main)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-def download(names):
+def download(names: tuple[str, ...]) -> None:
     """Download NAMEs into the cache, unless they are here already."""
     from mstl.models.pretrained import find_by_name, locate
 
@@ -68,8 +68,8 @@ def download(names):
 
 @shared.command_of(main)
 @click.argument("name")
-def path(name):
-    """Print where the file of NAME is; an error if it is not on this machine."""
+def path(name: str) -> None:
+    """Print the path of NAME's file; an error if it is not on this machine."""
     from mstl.errors import MstlError
     from mstl.models.pretrained import find_by_name, local_path
 
@@ -82,19 +82,19 @@ def path(name):
 
 @shared.command_of(main)
 @click.argument("names", nargs=-1, metavar="[NAME...]")
-def verify(names):
-    """Check the files of NAMEs, or all that are here, against the table's hashes."""
+def verify(names: tuple[str, ...]) -> None:
+    """Verify the files of NAMEs, or all that are here, against their published hashes."""
     from mstl.errors import MstlError
     from mstl.files import digest
     from mstl.models.pretrained import TABLE, find_by_name, local_path
 
-    wrong = []
+    wrong: list[str] = []
     for entry in [find_by_name(name) for name in names] if names else TABLE:
         found = local_path(entry)
         if found is None:
             state = "not here" if names else None
         elif entry.sha256 is None:
-            state = f"no hash is published; its sha256 is {digest(found)}"
+            state = f"no published hash; its sha256 is {digest(found)}"
         else:
             right = digest(found).startswith(entry.sha256)
             state = "right" if right else "WRONG"
@@ -108,8 +108,8 @@ def verify(names):
 @shared.command_of(main)
 @click.argument("out", type=click.Path(path_type=Path))
 @click.argument("names", nargs=-1, metavar="[NAME...]")
-def bundle(out, names):
-    """Write one zip OUT with the files of NAMEs (downloaded if need be), or with all that are here."""
+def bundle(out: Path, names: tuple[str, ...]) -> None:
+    """Bundle the files of NAMEs (downloaded if missing), or all that are here, in the zip OUT."""
     from mstl.models.bundle import write_bundle
 
     for filename in write_bundle(out, names):
@@ -118,8 +118,8 @@ def bundle(out, names):
 
 @shared.command_of(main)
 @click.argument("bundle", type=click.Path(path_type=Path))
-def install(bundle):
-    """Take the weights of BUNDLE, written by `mstl weights bundle`, into the cache of this machine."""
+def install(bundle: Path) -> None:
+    """Install the weights of BUNDLE, written by `mstl weights bundle`, into the cache of this machine."""
     from mstl.models.bundle import install_bundle
 
     for filename in install_bundle(bundle):

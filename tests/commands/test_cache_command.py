@@ -52,7 +52,7 @@ def test_list():
     done = run("list")
     assert done.exit_code == 0
     head, first, second, total = done.output.splitlines()
-    assert head.split() == ["name", "model", "stage", "photos", "size", "last", "used"]
+    assert head.split() == ["name", "model", "stage", "images", "size", "last", "used"]
     assert first.split()[:6] == [new.name[:12], "resnet50", "backbone", "1,200", "4.82", "MB"]
     assert second.split() == [old.name[:12], "resnet18", "layer3", "3", "3", "MB", "2024-03-05", "07:09"]
     assert total == f"7.82 MB of 500 MB (MSTL_CACHE_SIZE) in {features_folder()}"

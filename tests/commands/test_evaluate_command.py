@@ -58,14 +58,14 @@ def test_figures_pictures_and_suspects(made, predictor, run):
 
     low, high = expected.interval
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert lines[0] == f"accuracy 0.938 (95% interval {low:.3f} to {high:.3f}), 15 of 16 photos".split()
+    assert lines[0] == f"accuracy 0.938 (95% interval {low:.3f} to {high:.3f}), 15 of 16 images".split()
     assert lines[1] == f"balanced accuracy {(1 + 5 / 6 + 1) / 3:.3f}".split()
     calibrated, uncalibrated = expected.ece(), expected.calibrated(1.0).ece()
     temperature = predictor.rejector.temperature
     assert lines[2] == (
         f"calibration error {calibrated:.3f} at temperature {temperature:.2f}, {uncalibrated:.3f} without".split()
     )
-    assert lines[4] == ["class", "precision", "recall", "F1", "photos"]
+    assert lines[4] == ["class", "precision", "recall", "F1", "images"]
     assert lines[5:8] == [
         ["blue", "1.000", "1.000", "1.000", "5"],
         ["green", "1.000", "0.833", "0.909", "6"],  # 5 of 6; 2 * 5 / (5 + 6)
@@ -91,7 +91,7 @@ def test_other_data(made, run, tmp_path):
     out = tmp_path / "new" / "folder"
     done = run("--data", tmp_path / "test", "--out", out, "--no-suspects")
     assert done.exit_code == 0, done.output
-    assert "8 of 8 photos" in done.stdout and "look wrong" not in done.stdout
+    assert "8 of 8 images" in done.stdout and "look wrong" not in done.stdout
     assert ["green", "0.000", "-", "-", "0"] in [line.split() for line in done.stdout.splitlines()]
     assert sorted(path.name for path in out.iterdir()) == sorted([*PICTURES[1:], "evaluation.json"])
 

@@ -218,7 +218,7 @@ def test_rejection(run, made, predictors, val, tmp_path):
     done = run(tmp_path / "board.png", "--format", "jsonl")
     assert json.loads(done.stdout)["rejected"] is None and json.loads(done.stdout)["label"] in CLASSES
     done = run(val[0], "--reject", checkpoint="plain.ckpt")
-    assert done.exit_code == 1 and "keeps nothing to tell by what to reject: train again" in done.stderr
+    assert done.exit_code == 1 and "has no data to reject by: train again" in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["table", "json", "jsonl", "csv"])
@@ -229,7 +229,7 @@ def test_what_cannot_be_read_is_named_and_stops_nothing(run, val, tmp_path, kind
     assert done.stderr.splitlines() == [
         f"{tmp_path}/text.jpg: its content is not an image, whatever its name says",
         "nope.jpg: no such file or folder",
-        "2 of 4 photos could not be read",
+        "2 of 4 images could not be read",
     ]
     assert val[0] in done.stdout and val[1] in done.stdout and "text.jpg" not in done.stdout
     if kind == "json":
@@ -243,11 +243,11 @@ def test_nothing_can_be_read(run, tmp_path):
         assert done.stderr.splitlines() == [
             "nope.jpg: no such file or folder",
             f"{tmp_path}: a folder without photos",
-            "mstl: error: no photo could be read (2 could not)",
+            "mstl: error: no image could be read (2 could not)",
         ]
         assert os.listdir(tmp_path) == []
     done = run("-", stdin="\n")
-    assert done.exit_code == 1 and "the list has no photos" in done.stderr
+    assert done.exit_code == 1 and "the list has no images" in done.stderr
     assert run().exit_code == 2
 
 

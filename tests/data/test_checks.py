@@ -157,7 +157,7 @@ def test_unusable_files(clean, tmp_path, monkeypatch):
     assert "12000 x 12000 pixels, more than the limit of 100,000,000" in by_name["bomb.png"]["detail"]
     assert "3600000000" in by_name["huge.png"]["detail"]
     assert "convert it to JPEG" in by_name["phone.heic"]["detail"]
-    assert "must be mended" in done.output and "error     truncated" in done.output
+    assert "must be fixed" in done.output and "error     truncated" in done.output
     assert os.listdir() == ["check.csv"]
     assert len(load_data(clean)[0]) == 12
     with pytest.raises(MstlError, match="must be mended first: .*2 truncated.*mstl data check") as caught:
