@@ -1,16 +1,17 @@
-"""mstl: a folder of photos becomes a classifier, by fine-tuning a pretrained ResNet on MindSpore.
+"""mstl: fine-tune a pretrained ResNet on a folder of images, with MindSpore.
 
 The public names below are imported when they are first used, so that ``import mstl`` stays quick and does not load
 MindSpore.
 """
 
 import importlib
+from typing import Any
 
 from mstl.runtime.environment import prepare_environment
 
 __version__ = "0.1.0"
 
-_HOME = {
+_MODULES = {
     "MstlError": "mstl.errors",
     "TrainConfig": "mstl.config",
     "Preprocessing": "mstl.config",
@@ -33,19 +34,19 @@ _HOME = {
     "Evaluation": "mstl.evaluation.metrics",
 }
 
-__all__ = ["__version__", *_HOME]
+__all__ = ["__version__", *_MODULES]
 
-# oneDNN and MindSpore's logger read the environment once, when they are loaded: this must come before them.
+# oneDNN and MindSpore's logger read the environment once, when they are loaded, so this must come before them.
 prepare_environment()
 
 
-def __getattr__(name):
-    if name not in _HOME:
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
         raise AttributeError(f"module 'mstl' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
+    value = getattr(importlib.import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(__all__)

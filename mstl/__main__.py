@@ -1,4 +1,4 @@
-"""``python -m mstl`` and the console script ``mstl``: the group of all commands."""
+"""``mstl`` and ``python -m mstl``: the group of all commands."""
 
 import importlib
 
@@ -15,21 +15,22 @@ COMMANDS = (
 class LazyGroup(click.Group):
     """A group that imports a command's module only when that command, or the list of all, is asked for."""
 
-    def list_commands(self, context):
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of use."""
         return list(COMMANDS)
 
-    def get_command(self, context, name):
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, from its module in `mstl.commands`."""
-        if name not in COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
-        return importlib.import_module(f"mstl.commands.{name.replace('-', '_')}_command").main
+        command: click.Command = importlib.import_module(f"mstl.commands.{cmd_name.replace('-', '_')}_command").main
+        return command
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(mstl.__version__, prog_name="mstl")
-def main():
-    """A folder of photos becomes a classifier: transfer learning with pretrained ResNets on MindSpore."""
+def main() -> None:
+    """Turn a folder of images into a classifier: transfer learning with pretrained ResNets on MindSpore."""
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
-"""The house: what is imported when, and in which direction."""
+"""The package as a whole: its layout, its words, and what is imported when."""
 
+import ast
+import collections
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +13,71 @@ import pytest
 
 import mstl
 from mstl.__main__ import COMMANDS, main
+from tests import tree
 
-ROOT = Path(mstl.__file__).parent
+PACKAGE = Path(mstl.__file__).parent
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(PACKAGE.rglob("*.py"))
+TEXTS = sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".html", ".css", ".js"))
+OLD_WORDS = re.compile(r"\b(nets?|photos?)\b", re.IGNORECASE)  # model and image are this field's words
+ALLOWED: dict[str, int] = {}  # file: lines that have one of the old words, and must
+CHECKS = ("ruff check .", "ruff format --check .", "lint-imports", "mypy", "python -m pytest")  # what CI runs
+
+
+def name(path):
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def test_the_root_shows_what_the_package_is():
+    assert len([path for path in PACKAGE.iterdir() if path.is_file()]) <= 13
+
+
+def test_no_two_modules_share_a_name():
+    counts = collections.Counter(path.stem for path in MODULES if path.name != "__init__.py")
+    assert [stem for stem, count in counts.items() if count > 1] == []
+    commands = {path.stem for path in (PACKAGE / "commands").glob("*_command.py")}
+    assert commands == {f"{command.replace('-', '_')}_command" for command in COMMANDS}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_files_and_functions_are_short(path):
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 250
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lengths = {function.name: function.end_lineno - function.lineno + 1 for function in functions}
+    assert {function: lines for function, lines in lengths.items() if lines > 60} == {}
+
+
+def test_the_words_are_the_fields():
+    found = {}
+    for path in TEXTS:
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if OLD_WORDS.search(line)]
+        if lines:
+            found[name(path)] = lines
+    assert {file: lines for file, lines in found.items() if len(lines) != ALLOWED.get(file, 0)} == {}
+    assert ALLOWED.keys() <= found.keys()
+
+
+def test_contributing_shows_the_tree_as_it_is():
+    assert tree.written() == tree.tree(), "run `python -m tests.tree`"
+
+
+def test_contributing_names_only_what_is_there():
+    """Paths in the page, such as `training/schedules.py`, and the commands that CI runs."""
+    page = tree.PAGE.read_text(encoding="utf-8")
+    prose = page.partition(tree.START)[0] + page.partition(tree.END)[2]
+    paths = re.findall(r"`([\w./-]+\.(?:py|html|css|js|toml|md))`", prose)
+    assert len(paths) > 20
+    assert [path for path in paths if not (PACKAGE / path).exists() and not (ROOT / path).exists()] == []
+    assert all(command in page for command in CHECKS)
+
+
+@pytest.mark.skipif(not (ROOT / ".ci").exists(), reason="a source archive has no .ci")
+def test_ci_runs_all_checks():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = [*script.splitlines(), *readme.splitlines()]  # CI runs the README's test command
+    assert all(any(command in line for line in lines) for command in CHECKS)
 
 
 @pytest.mark.parametrize(

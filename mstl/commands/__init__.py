@@ -1,1 +1,1 @@
-"""The commands, one a file; click only."""
+"""The commands, click only: one file each."""

@@ -12,8 +12,10 @@ from mstl.commands import shared
 @click.argument("target", type=click.Path(path_type=Path), metavar="OUT")
 @click.option("--half/--full", default=False, help="Precision: float16 (half the size) or float32.  [default: full]")
 def main(source: Path, target: Path, half: bool) -> None:
-    """Convert the weights file IN (.ckpt, .safetensors or .pth; from mstl, MindSpore's tutorial, mindcv, torchvision
-    or timm) to OUT (.ckpt or .safetensors), and record its architecture, padding and preprocessing in it.
+    """Convert the weights file IN to OUT (.ckpt or .safetensors).
+
+    IN is a .ckpt, .safetensors or .pth file of mstl, MindSpore's tutorial, mindcv, torchvision or timm. OUT has mstl's
+    parameter names, and a record of the architecture, padding and preprocessing.
     """
     import numpy as np
 

@@ -14,7 +14,7 @@ SLOW = 10  # GFLOP/s below which a convolution is slower than it should be on a 
 
 @shared.command
 def main() -> None:
-    """Print versions, devices, cores and folders, and time a convolution."""
+    """Print versions, devices, cores and folders; time a convolution."""
     print(f"{'python':<14}{platform.python_version()} on {platform.system()} {platform.machine()}")
     for name in PACKAGES:
         print(f"{name:<14}{version(name)}")

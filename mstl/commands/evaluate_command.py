@@ -32,7 +32,7 @@ SUSPECTS = 5  # that are printed
 )
 @shared.device_option()
 def main(checkpoint: Path, data: str | None, out: Path | None, wanted: bool, device: str) -> None:
-    """Evaluate CHECKPOINT: print its metrics, and write plots and a list of probable label errors.
+    """Evaluate CHECKPOINT: metrics, plots and probable label errors.
 
     DATA's validation split is evaluated, or all of DATA if it has no splits. Its classes may be a subset of
     CHECKPOINT's, in any order.

@@ -29,9 +29,9 @@ WITHOUT = (
     help="File for the plot.",
 )
 def main(steps: int, picture: Path, **options: Any) -> None:
-    """Find a learning rate: train a few steps while it grows, plot the loss, and suggest where it falls fastest.
+    """Find a learning rate, and plot the loss over it.
 
-    Takes the options of `mstl train` that matter here, so that the learning rate suits the run you have in mind.
+    Trains a few steps while the learning rate grows, and suggests the one at which the loss falls fastest. Takes the options of `mstl train` that matter here, so that the learning rate suits the run you have in mind.
     """
     config = TrainConfig(**options)
     from mstl.files import make_folder
