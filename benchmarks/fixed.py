@@ -85,7 +85,7 @@ def run_tutorial(setting, arguments, isa):
 def extrapolated(setting, arguments, options):
     """Seconds that the tutorial's loop would take without the cap, from one small batch of each set.
 
-    Start, end and the making of the net are in the time of that short run as they are; what the rest of the photos
+    Start, end and building the model are in the time of that short run as they are; what the rest of the photos
     would take is added to it.
     """
     done = run_tutorial(setting, [*arguments, "--epochs=1", "--batches=1", f"--batch-size={FEW}"], "ALL")

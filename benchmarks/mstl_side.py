@@ -15,11 +15,11 @@ CLASSES = 1000  # the weights' own head stays on
 MANY = 100  # batches in an epoch of the run that the step could be of: long enough for graph mode to pay
 
 
-def training_step(net, images, labels, mode):
+def training_step(model, images, labels, mode):
     """A function that makes one full training step on a batch and gives its loss, as ``mstl train`` makes it.
 
     Args:
-        net: An mstl net with ``CLASSES`` outputs.
+        model: An mstl model with ``CLASSES`` outputs.
         images: (n, 3, 224, 224) float32.
         labels: (n,) int32.
         mode: What ``mstl train --mode`` takes.
@@ -36,8 +36,8 @@ def training_step(net, images, labels, mode):
         freeze="none", optimizer="momentum", momentum=0.9, weight_decay=0.0, lr=LR, batch_size=len(images), mode=mode
     )
     config, _ = recipes.resolve(config, MANY * len(images), CLASSES)
-    phase = Phase(config, net, 1, None, ProcessGroup(), MANY)
-    phase.policy.set_train()
+    phase = Phase(config, model, 1, None, ProcessGroup(), MANY)
+    phase.freeze.set_train()
     batch = Mixer(CLASSES)(ms.Tensor(images), labels, 1, 0)
 
     def step():
@@ -46,15 +46,15 @@ def training_step(net, images, labels, mode):
     return step
 
 
-def frozen_forward(net):
+def frozen_forward(model):
     """The backbone as ``mstl train`` runs it where it is frozen: (n, 3, 224, 224) arrays -> an array of features."""
     from mstl.models.fusing import FusedModel
 
-    return FusedModel(net).front(len(net.stages()))
+    return FusedModel(model).front(len(model.stages()))
 
 
 def build(options):
-    """The net with the weights that all sides share."""
+    """The model with the weights that all sides share."""
     from mstl import build_model
     from mstl.runtime.devices import use_device
 
@@ -64,10 +64,10 @@ def build(options):
 
 def step(options):
     """Time full training steps on one batch in memory."""
-    net = build(options)
+    model = build(options)
     images = eval_batch(options.data / "train", options.batch_size)
-    one = training_step(net, images, np.arange(options.batch_size, dtype=np.int32), options.mode)
-    parameters = net.trainable_params()
+    one = training_step(model, images, np.arange(options.batch_size, dtype=np.int32), options.mode)
+    parameters = model.trainable_params()
     losses = [one() for _ in range(options.warmup)]
     settle(parameters)
     started = time.perf_counter()

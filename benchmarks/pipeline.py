@@ -1,4 +1,4 @@
-"""Data pipeline: photos a second, with no net behind, for each way to read and vary photos.
+"""Data pipeline: photos a second, with no model behind, for each way to read and vary photos.
 
 Each figure is the best of some passes over as many photos, which leaves out what else the machine was doing for a
 moment. Processor time is that of a photo over all threads: it says more than photos a second where the machine is not
@@ -7,7 +7,6 @@ idle.
 
 import dataclasses
 import time
-
 
 from benchmarks import machine, setting
 from benchmarks.table import Row

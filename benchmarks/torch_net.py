@@ -1,7 +1,7 @@
 """ResNet-18 and ResNet-50 in PyTorch under torchvision's parameter names; the stride is in the 3 x 3 convolution.
 
 He et al., "Deep Residual Learning for Image Recognition", 2015. Activations are overwritten in place and sums
-accumulated in place, as in the nets that PyTorch's users run: this side is to be as quick as theirs.
+accumulated in place, as in the models that PyTorch's users run: this side is to be as quick as theirs.
 """
 
 from torch import nn

@@ -24,7 +24,7 @@ LR = 0.001  # of the step that is timed
 
 
 class Photos(Dataset):
-    """Photos as the net sees them, and their labels."""
+    """Photos as the model sees them, and their labels."""
 
     def __init__(self, pairs, augmented):
         self.pairs, self.augmented = pairs, augmented
@@ -47,7 +47,7 @@ def loader(pairs, batch_size, augmented=False):
 
 
 def pretrained(options):
-    """The net with the weights that all sides share."""
+    """The model with the weights that all sides share."""
     net = ResNet(options.model)
     net.load_state_dict(torch.load(options.weights, weights_only=True))
     return net
@@ -70,7 +70,7 @@ def make_weights(options):
 
 
 def train(options):
-    """Train the head on a frozen backbone, validate after each epoch, keep the best net."""
+    """Train the head on a frozen backbone, validate after each epoch, keep the best model."""
     torch.manual_seed(1)
     pairs, classes = {}, []
     for part in PARTS:

@@ -64,7 +64,7 @@ class Block(nn.Cell):
 
 
 class ResNet(nn.Cell):
-    """The tutorial's net, under its parameter names; each convolution of a basic block has its own BatchNorm."""
+    """The tutorial's model, under its parameter names; each convolution of a basic block has its own BatchNorm."""
 
     def __init__(self, model, num_classes=1000):
         super().__init__()
@@ -92,7 +92,7 @@ class ResNet(nn.Cell):
 
 
 def pretrained(model, weights):
-    """The net with the weights that all sides share, but for the padding that they were fitted with."""
+    """The model with the weights that all sides share, but for the padding that they were fitted with."""
     net = ResNet(model)
     values = read_weights(weights).parameters
     missing, unexpected = ms.load_param_into_net(net, {name: ms.Parameter(value) for name, value in values.items()})

@@ -2,7 +2,7 @@
 
 ``python examples/compare_recipes.py [DATA] [RECIPE ...]``, such as ``... pets linear finetune``
 
-`finetune` trains the whole net, which takes minutes on a plain CPU, where `linear` takes seconds.
+`finetune` trains the whole model, which takes minutes on a plain CPU, where `linear` takes seconds.
 """
 
 import sys

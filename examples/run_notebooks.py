@@ -71,7 +71,7 @@ def tidy(notebook):
         if "image/png" in data:
             data["image/png"] = shrink(data["image/png"])
         if "text/html" in data:
-            data.pop("text/plain", None)  # of a run, its whole net
+            data.pop("text/plain", None)  # of a run, its whole model
 
 
 def main(*paths):
