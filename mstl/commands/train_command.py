@@ -43,7 +43,9 @@ def main(context: click.Context, /, config_file: Path | None, resume: str | None
 
     resume_from: str | Path | None = resume
     if resume == LATEST:
-        wanted = config.out or run_dir.default_folder(recipes.first(config, "data"), recipes.first(config, "model"))
+        wanted = config.out or run_dir.default_folder(
+            recipes.early_setting(config, "data"), recipes.early_setting(config, "model")
+        )
         resume_from = run_dir.latest_run(wanted)
     state = fit(config, resume=resume_from)
     if state.best:

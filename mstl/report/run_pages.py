@@ -11,12 +11,16 @@ from mstl.data.loading.transforms import eval_transforms
 from mstl.models import layers
 from mstl.report import plots
 from mstl.report.gradcam import gradcam_images
-from mstl.report.run_page import write_report
+from mstl.report.run_page import history_html, write_report
 from mstl.report.run_report import WORST, RunReport, save_run_report
 
 
 class RunPages:
     """Writes curves.png, predictions.png and, unless the settings say otherwise, report.html at the end of a run."""
+
+    def on_start(self, state):
+        """Show the run in a notebook as its history so far."""
+        state.to_html = lambda state: history_html(state.history, state.best_evaluation or state.evaluation)
 
     def on_end(self, state):
         """Write them, where the run has finished an epoch."""
@@ -59,10 +63,10 @@ def describe(state, evaluation):
 @contextlib.contextmanager
 def best_weights(state):
     """While the block runs, the net is the best one of the run."""
-    if state.best is state.history[-1] and state.average is None:
+    if state.best is state.history[-1] and state.ema is None:
         yield
         return
-    best = state.best_values or read_checkpoint(state.folder / "best.ckpt")[0]
+    best = state.best_parameters or read_checkpoint(state.folder / "best.ckpt")[0]
     differing = [
         (parameter, best[parameter.name], parameter.value().copy())
         for parameter in state.model.get_parameters()

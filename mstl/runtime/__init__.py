@@ -1,1 +1,1 @@
-"""What must be settled before anything is computed: environment, devices, signals, memory, processes."""
+"""The process and its machine: environment, devices, signals, memory, process groups."""

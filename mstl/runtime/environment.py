@@ -1,4 +1,4 @@
-"""The process's environment: what MindSpore reads from it when it is loaded, and where mstl keeps its files.
+"""Environment variables: those that MindSpore reads when it is loaded, and those of mstl.
 
 Nothing here imports MindSpore.
 """
@@ -10,29 +10,29 @@ from pathlib import Path
 ONEDNN_CAP = "ONEDNN_MAX_CPU_ISA"
 
 
-def prepare_environment():
-    """Set what MindSpore reads from the environment once, when it is loaded. A value that the user has set is kept.
+def prepare_environment() -> None:
+    """Set what MindSpore reads from the environment when it is loaded; values that the user has set are kept.
 
-    * ``GLOG_v=4`` keeps MindSpore's logger quiet but for what is critical: mstl says in a line what its errors mean.
-    * ``ONEDNN_MAX_CPU_ISA=AVX2`` where :func:`needs_onednn_cap` says so.
+    * ``GLOG_v=4`` silences MindSpore's logger except for critical errors; mstl reports its errors in one line.
+    * ``ONEDNN_MAX_CPU_ISA=AVX2`` if :func:`needs_onednn_cap` says so.
     """
     os.environ.setdefault("GLOG_v", "4")
     if ONEDNN_CAP not in os.environ and needs_onednn_cap():
         os.environ[ONEDNN_CAP] = "AVX2"
 
 
-def needs_onednn_cap():
+def needs_onednn_cap() -> bool:
     """Whether MindSpore would run convolutions about 100 times too slowly on this processor.
 
-    MindSpore 2.9 and 2.10 bring oneDNN 3.10, which on a processor with AVX-512 picks its reference convolution
-    (0.6 instead of 70 GFLOP/s and more). Held to AVX2, it picks a fast one. MindSpore 2.8 and older are not affected.
+    MindSpore 2.9 and 2.10 ship oneDNN 3.10, which on a processor with AVX-512 picks its reference convolution (0.6
+    instead of 70 GFLOP/s and more). Limited to AVX2, it picks a fast one. MindSpore 2.8 and older are not affected.
     """
     version = mindspore_version()
     return version is not None and version >= (2, 9) and "avx512f" in cpu_flags()
 
 
-def mindspore_version():
-    """MindSpore's version as (major, minor), without importing it; None where it is not installed."""
+def mindspore_version() -> tuple[int, int] | None:
+    """MindSpore's version as (major, minor), without importing it; None if it is not installed."""
     try:
         major, minor = importlib.metadata.version("mindspore").split(".")[:2]
     except importlib.metadata.PackageNotFoundError:
@@ -40,8 +40,8 @@ def mindspore_version():
     return int(major), int(minor)
 
 
-def cpu_flags():
-    """The processor's feature flags, as Linux lists them; an empty set elsewhere."""
+def cpu_flags() -> frozenset[str]:
+    """The processor's feature flags as Linux lists them; empty on other systems."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -52,14 +52,14 @@ def cpu_flags():
     return frozenset()
 
 
-def home():
-    """The folder for downloads and made data: ``$MSTL_HOME``, or ``mstl`` in the user's cache folder."""
+def home() -> Path:
+    """The folder for downloads and caches: ``$MSTL_HOME``, or ``mstl`` in the user's cache folder."""
     if os.environ.get("MSTL_HOME"):
         return Path(os.environ["MSTL_HOME"]).expanduser()
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "mstl"
 
 
-def offline():
-    """Whether ``MSTL_OFFLINE`` forbids the network."""
+def offline() -> bool:
+    """Whether ``MSTL_OFFLINE`` forbids network access."""
     return os.environ.get("MSTL_OFFLINE", "").lower() not in ("", "0", "false", "no")

@@ -1,28 +1,28 @@
-"""Ctrl-C, which MindSpore would turn into an end without a word."""
+"""Ctrl-C, at which MindSpore's own signal handlers would end the process with nothing saved."""
 
 import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 
 
-def take_ctrl_c_back():
-    """Put Python's own handler for Ctrl-C back in place.
+def take_ctrl_c_back() -> None:
+    """Install Python's handler for Ctrl-C again.
 
-    MindSpore's pipeline, when it starts, and its compiled graphs install one that ends the process by SIGTERM, with
-    nothing saved.
+    MindSpore's pipeline, when it starts, and its compiled graphs install one that ends the process by SIGTERM.
     """
     if threading.current_thread() is threading.main_thread():
-        handler = signal.getsignal(signal.SIGINT)  # what Python still believes to be installed
+        handler = signal.getsignal(signal.SIGINT)  # the one that Python believes to be installed
         if handler is not None:
             signal.signal(signal.SIGINT, handler)
 
 
 @contextlib.contextmanager
-def interruptible():
-    """Let Ctrl-C raise KeyboardInterrupt while a compiled net runs.
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt while a compiled graph runs.
 
-    MindSpore then has a handler of its own in place, which sends the process SIGTERM, and that would end it with its
-    temporary files left behind. So in this block, SIGTERM does what Ctrl-C should.
+    MindSpore then has a handler installed that answers Ctrl-C by sending the process SIGTERM, which would leave
+    temporary files behind. In this block, SIGTERM does what Ctrl-C should do.
     """
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):

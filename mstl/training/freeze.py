@@ -1,69 +1,74 @@
-"""Which part of a net is trained, and what the frozen part does meanwhile.
+"""Freezing: which part of a model is trained, and in which mode the rest runs.
 
-A frozen part runs in evaluation mode: in training mode it would move its BatchNorm statistics even with
-``requires_grad=False``, and its features would drift away under what is being fitted to them.
+Frozen layers run in evaluation mode. In training mode their BatchNorm statistics would change even with
+``requires_grad=False``, and the features would drift under the layers that are fitted to them.
 """
 
+from collections.abc import Sequence
+
+import mindspore as ms
 from mindspore import nn
 
-STATISTICS = (".moving_mean", ".moving_variance")
+from mstl.config import FreezeName
+
+BATCH_NORM_STATISTICS = (".moving_mean", ".moving_variance")
 
 
 class Freeze:
-    """A frozen beginning of a net and a trained end.
+    """A model divided into frozen first stages and a trained rest; sets ``requires_grad`` of all parameters.
 
     Args:
-        net: A net that keeps mstl's model contract.
-        upto: ``"none"``; a stage (``"stem"``, ``"layer1"`` ... ``"layer4"``), frozen with all before it;
-            ``"backbone"``, all but the head; ``"BN"``, the BatchNorms alone.
+        model: A model with ``stages()`` and ``forward_head()``, as mstl's have.
+        level: ``"none"``; a stage (``"stem"``, ``"layer1"`` ... ``"layer4"``), frozen with all before it;
+            ``"backbone"``, all but the head; ``"BN"``, only the BatchNorms.
 
     Attributes:
-        stages: How many of the net's stages are frozen as a whole.
-        frozen: Their cells.
-        still: The ``id`` of each parameter that stays as it is, the statistics of frozen BatchNorms among them.
-        forward: The rest of the net, head included, as a Cell.
+        num_frozen_stages: The number of stages that are frozen as a whole.
+        frozen_cells: The layers of those stages.
+        frozen_ids: The ``id`` of each parameter that does not change, statistics of frozen BatchNorms included.
+        trained_part: The rest of the model, head included.
     """
 
-    def __init__(self, model, upto):
-        self.model, self.upto = model, upto
+    def __init__(self, model: nn.Cell, level: FreezeName) -> None:
+        self.model, self.level = model, level
         stages = model.stages()
         names = list(stages)
-        count = {"none": 0, "BN": 0, "backbone": len(names)}.get(upto)
-        if count is None:
-            count = names.index(upto) + 1
-        self.frozen = [cell for name in names[:count] for cell in stages[name]]
-        self.forward = TrainedPart(model, [cell for name in names[count:] for cell in stages[name]])
-        self.stages = count
-        still = self.norms() if upto == "BN" else self.frozen
-        self.still = {id(parameter) for cell in still for parameter in cell.get_parameters()}
+        if level in ("none", "BN"):
+            count = 0
+        else:
+            count = len(names) if level == "backbone" else names.index(level) + 1
+        self.num_frozen_stages = count
+        self.frozen_cells: list[nn.Cell] = [cell for name in names[:count] for cell in stages[name]]
+        self.trained_part = TrainedPart(model, [cell for name in names[count:] for cell in stages[name]])
+        self.frozen_ids = {id(parameter) for cell in self._evaluated() for parameter in cell.get_parameters()}
         for parameter in model.get_parameters():
-            # BatchNorm statistics are parameters too, but they follow the data and not a gradient
-            parameter.requires_grad = id(parameter) not in self.still and not parameter.name.endswith(STATISTICS)
+            # BatchNorm statistics are parameters too, but they follow the data, not a gradient
+            is_statistic = parameter.name.endswith(BATCH_NORM_STATISTICS)
+            parameter.requires_grad = id(parameter) not in self.frozen_ids and not is_statistic
 
-    def norms(self):
-        """All BatchNorms of the net."""
-        return [cell for _, cell in self.model.cells_and_names() if isinstance(cell, nn.BatchNorm2d)]
+    def _evaluated(self) -> list[nn.Cell]:
+        """The layers that run in evaluation mode."""
+        if self.level == "BN":
+            return [cell for _, cell in self.model.cells_and_names() if isinstance(cell, nn.BatchNorm2d)]
+        return self.frozen_cells
 
-    def set_train(self):
-        """Trained part in training mode, frozen part in evaluation mode."""
+    def set_train(self) -> None:
+        """Put the trained layers into training mode and the frozen ones into evaluation mode."""
         self.model.set_train(True)
-        for cell in self.norms() if self.upto == "BN" else self.frozen:
+        for cell in self._evaluated():
             cell.set_train(False)
 
 
 class TrainedPart(nn.Cell):
-    """The trained end of a net: what comes out of the frozen part to (N, classes) logits.
+    """The trained end of a model; its parameters stay the model's, under the model's names."""
 
-    It owns nothing: the parameters stay the net's, under the net's names.
-    """
-
-    def __init__(self, model, cells):
+    def __init__(self, model: nn.Cell, cells: Sequence[nn.Cell]) -> None:
         super().__init__(auto_prefix=False)
         self.model = model
         self.parts = nn.CellList(cells, auto_prefix=False)
 
-    def construct(self, x):
-        """(N, C, h, w) -> (N, classes)."""
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """(N, C, h, w) activations of the frozen part, or images -> (N, classes) logits."""
         for cell in self.parts:
             x = cell(x)
         return self.model.forward_head(x)

@@ -1,59 +1,60 @@
-"""A good learning rate from one short run: the rate grows from step to step until the loss breaks away.
+"""The learning-rate range test: the learning rate grows from step to step until the loss diverges.
 
 Smith, "Cyclical Learning Rates for Training Neural Networks", 2017; the suggestion is fastai's "steepest".
 """
 
-import numpy as np
+import itertools
+from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mstl.config import TrainConfig
 from mstl.training.setup import prepare
 
-LOW, HIGH = 1e-6, 10.0
-SMOOTH = 0.9  # of the moving average of the losses
-BROKEN = 4.0  # times the lowest loss, at which the search ends
+LOWEST, HIGHEST = 1e-6, 10.0
+SMOOTHING = 0.9  # of the moving average of the losses
+DIVERGED = 4.0  # times the lowest loss, at which the test ends
 
 
-def lr_find(config, steps=60):
-    """Train for a few steps with a growing rate; nothing is kept of it.
+def lr_find(config: TrainConfig, steps: int = 60) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Train for a few steps with a growing learning rate; nothing is kept.
 
     Args:
-        config: A :class:`mstl.TrainConfig`; its rate and schedule have no part in this.
-        steps: Batches, at the most.
+        config: The settings; learning rate and schedule are not used.
+        steps: Batches at most.
 
     Returns:
-        Rates, smoothed losses, and the suggested rate: where the loss falls most steeply.
+        Learning rates, smoothed losses in nats, and the suggestion: where the loss falls most steeply.
+
+    Raises:
+        MstlError: Settings, data or weights are invalid.
     """
-    context = prepare(config)
-    phase, processes = context.state.phase, context.processes
-    phase.policy.set_train()
-    rates, losses, average = [], [], 0.0
-    context.compute_features()
-    for index, (inputs, targets, _) in enumerate(endless(context)):
-        if index == steps:
+    run = prepare(config)
+    phase, processes = run.state.phase, run.processes
+    phase.freeze.set_train()
+    learning_rates: list[float] = []
+    losses: list[float] = []
+    average = 0.0
+    run.compute_features()
+    batches = itertools.chain.from_iterable(map(run.batches, itertools.count(1)))
+    for index, (inputs, targets, _) in enumerate(itertools.islice(batches, steps)):
+        learning_rate = LOWEST * (HIGHEST / LOWEST) ** (index / max(1, steps - 1))
+        loss = float(phase.train_step(inputs, targets, learning_rate).asnumpy())
+        loss = float(processes.sum(np.array([loss]))[0]) / processes.size
+        average = SMOOTHING * average + (1 - SMOOTHING) * loss
+        learning_rates.append(learning_rate)
+        losses.append(average / (1 - SMOOTHING ** (index + 1)))  # without the bias of starting at 0
+        if not np.isfinite(loss) or losses[-1] > DIVERGED * min(losses):
             break
-        rate = LOW * (HIGH / LOW) ** (index / max(1, steps - 1))
-        loss = float(phase.train_step(inputs, targets, rate).asnumpy())
-        loss = float(processes.sum([loss])[0]) / processes.size
-        average = SMOOTH * average + (1 - SMOOTH) * loss
-        rates.append(rate)
-        losses.append(average / (1 - SMOOTH ** (index + 1)))  # without the pull of the start at 0
-        if not np.isfinite(loss) or losses[-1] > BROKEN * min(losses):
-            break
-    return np.array(rates), np.array(losses), steepest(rates, losses)
+    return np.array(learning_rates), np.array(losses), steepest(learning_rates, losses)
 
 
-def endless(context):
-    """Batches of one epoch after another."""
-    epoch = 1
-    while True:
-        yield from context.batches(epoch)
-        epoch += 1
-
-
-def steepest(rates, losses):
-    """The rate at which the loss falls most steeply over the logarithm of the rate, before its lowest point."""
-    losses = np.asarray(losses, float)
-    end = int(np.nanargmin(losses)) + 1
+def steepest(learning_rates: Sequence[float], losses: Sequence[float]) -> float:
+    """The learning rate at which the loss falls most steeply on a logarithmic axis, before its minimum."""
+    values = np.asarray(losses, float)
+    end = int(np.nanargmin(values)) + 1
     if end < 3:  # it never fell
-        return float(rates[0])
-    slopes = np.gradient(losses[:end], np.log(np.asarray(rates[:end], float)))
-    return float(rates[int(np.argmin(slopes))])
+        return float(learning_rates[0])
+    slopes = np.gradient(values[:end], np.log(np.asarray(learning_rates[:end], float)))
+    return float(learning_rates[int(np.argmin(slopes))])

@@ -1,126 +1,144 @@
-"""Optimizers over groups of parameters: a learning rate for each stage of the model, weight decay only where it belongs.
+"""Optimizers over parameter groups: a learning rate for each stage of the model, weight decay only on weights.
 
-MindSpore's optimizers are made here with every argument explicit, as their defaults change between releases.
+MindSpore's optimizers are made here with every argument explicit, because their defaults change between releases.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import mindspore as ms
 from mindspore import nn
 
+from mstl.config import OptimizerName
 from mstl.models import layers
 
+OptimizerFactory = Callable[[list[dict[str, Any]], float], nn.Cell]  # from MindSpore's parameter groups and momentum
 
-def momentum(groups, momentum):
+
+def momentum(groups: list[dict[str, Any]], momentum: float) -> nn.Cell:
     """Gradient descent with heavy-ball momentum (Polyak 1964); L2 weight decay."""
     return nn.Momentum(groups, learning_rate=1.0, momentum=momentum, use_nesterov=False)
 
 
-def sgd(groups, momentum):
-    """Gradient descent with Nesterov's momentum (Sutskever et al. 2013); L2 weight decay."""
+def sgd(groups: list[dict[str, Any]], momentum: float) -> nn.Cell:
+    """Gradient descent with Nesterov momentum (Sutskever et al. 2013); L2 weight decay."""
     return nn.SGD(groups, learning_rate=1.0, momentum=momentum, dampening=0.0, nesterov=momentum > 0)
 
 
-def adam(groups, _momentum):
-    """Adam (Kingma and Ba 2015), with its usual constants; L2 weight decay."""
+def adam(groups: list[dict[str, Any]], _momentum: float) -> nn.Cell:
+    """Adam (Kingma and Ba 2015) with its usual constants; L2 weight decay."""
     return nn.Adam(groups, learning_rate=1.0, beta1=0.9, beta2=0.999, eps=1e-8)
 
 
-def adamw(groups, _momentum):
-    """AdamW (Loshchilov and Hutter 2019): decoupled weight decay. nn.AdamWeightDecay leaves out the bias correction."""
+def adamw(groups: list[dict[str, Any]], _momentum: float) -> nn.Cell:
+    """AdamW (Loshchilov and Hutter 2019): decoupled weight decay. nn.AdamWeightDecay lacks the bias correction."""
     from mindspore.experimental import optim
 
     return optim.AdamW(groups, lr=1.0, betas=(0.9, 0.999), eps=1e-8)
 
 
-def lamb(groups, _momentum):
+def lamb(groups: list[dict[str, Any]], _momentum: float) -> nn.Cell:
     """LAMB (You et al. 2020), for large batches; MindSpore has it on Ascend and GPU only."""
     return nn.Lamb(groups, learning_rate=1.0, beta1=0.9, beta2=0.999, eps=1e-6)
 
 
-OPTIMIZERS = {"momentum": momentum, "sgd": sgd, "adam": adam, "adamw": adamw, "lamb": lamb}
+OPTIMIZERS: dict[OptimizerName, OptimizerFactory] = {
+    "momentum": momentum,
+    "sgd": sgd,
+    "adam": adam,
+    "adamw": adamw,
+    "lamb": lamb,
+}
 
 
 @dataclass(frozen=True)
-class Group:
-    """Parameters that share a rate and a weight decay.
+class ParameterGroup:
+    """Parameters that share a learning rate and a weight decay.
 
     Attributes:
-        stage: The stage of the net that they belong to; "head" for the head.
+        stage: The stage of the model that they belong to; "head" for the head.
         parameters: The parameters.
-        scale: What the rate is multiplied with for them.
-        decays: Whether weight decay is applied to them.
+        lr_scale: Factor on the learning rate.
+        decay: Whether weight decay is applied.
     """
 
     stage: str
-    parameters: tuple
-    scale: float
-    decays: bool
+    parameters: tuple[ms.Parameter, ...]
+    lr_scale: float
+    decay: bool
 
 
-def make_groups(model, layer_decay=1.0):
-    """Sort the trainable parameters of a net.
+def make_groups(model: nn.Cell, layer_decay: float = 1.0) -> list[ParameterGroup]:
+    """Group the trainable parameters of a model, from the stem to the head.
 
     Args:
-        net: A net that keeps mstl's model contract.
-        layer_decay: Each stage's rate over that of the stage after it; the head's is 1 (Clark et al. 2020).
+        model: A model with ``stages()``, as mstl's have.
+        layer_decay: Learning rate of each stage over that of the next one; the head's factor is 1 (Clark et al. 2020).
 
     Returns:
-        Groups from the stem to the head. BatchNorm's and bias parameters, the vectors, have groups without decay.
+        Groups without weight decay for vectors (BatchNorm parameters and biases), groups with it for the rest.
     """
     stages = model.stages()
     groups = []
     for depth, (stage, parameters) in enumerate(stage_parameters(model).items()):
-        trained = [parameter for parameter in parameters if parameter.requires_grad]
-        for decays in (True, False):
-            chosen = tuple(parameter for parameter in trained if (len(parameter.shape) > 1) is decays)
-            if chosen:
-                groups.append(Group(stage, chosen, layer_decay ** (len(stages) - depth), decays))
+        trainable = [parameter for parameter in parameters if parameter.requires_grad]
+        for decay in (True, False):
+            members = tuple(parameter for parameter in trainable if (len(parameter.shape) > 1) is decay)
+            if members:
+                groups.append(ParameterGroup(stage, members, layer_decay ** (len(stages) - depth), decay))
     return groups
 
 
-def stage_parameters(model):
-    """A dict from stage to its parameters, the head last; BatchNorm's statistics are among them."""
-    owned = {}
+def stage_parameters(model: nn.Cell) -> dict[str, list[ms.Parameter]]:
+    """The parameters of each stage, BatchNorm statistics included; the head comes last."""
+    by_stage = {}
     for stage, cells in model.stages().items():
-        owned[stage] = [parameter for cell in cells for parameter in cell.get_parameters()]
-    body = {id(parameter) for parameters in owned.values() for parameter in parameters}
-    owned["head"] = [parameter for parameter in model.get_parameters() if id(parameter) not in body]
-    return owned
+        by_stage[stage] = [parameter for cell in cells for parameter in cell.get_parameters()]
+    backbone = {id(parameter) for parameters in by_stage.values() for parameter in parameters}
+    by_stage["head"] = [parameter for parameter in model.get_parameters() if id(parameter) not in backbone]
+    return by_stage
 
 
-class Stepper:
-    """An optimizer whose rate is set anew before each step.
+class Optimizer:
+    """One of MindSpore's optimizers, given the base learning rate anew at each step.
 
     Args:
-        name: A key of :data:`OPTIMIZERS`.
-        groups: From :func:`make_groups`.
-        momentum: For momentum and sgd.
-        weight_decay: For the groups that decay.
+        name: The algorithm.
+        groups: What to train.
+        momentum: For ``"momentum"`` and ``"sgd"``, from 0 to below 1.
+        weight_decay: For the groups that have it.
+
+    Attributes:
+        parameters: What is trained, in the order in which :meth:`step` takes the gradients.
+        state: The optimizer's own parameters (moments, step counts) by name.
     """
 
-    def __init__(self, name, groups, momentum=0.9, weight_decay=0.0):
+    def __init__(
+        self, name: OptimizerName, groups: Sequence[ParameterGroup], momentum: float = 0.9, weight_decay: float = 0.0
+    ) -> None:
         self.groups = groups
         entries = [
-            {"params": list(group.parameters), "lr": 1.0, "weight_decay": weight_decay if group.decays else 0.0}
+            {"params": list(group.parameters), "lr": 1.0, "weight_decay": weight_decay if group.decay else 0.0}
             for group in groups
         ]
-        self.optimizer = OPTIMIZERS[name](entries, momentum)
-        self.parameters = self.optimizer.parameters
-        own = {parameter.name for parameter in self.parameters}
-        self.state = {p.name: p for p in self.optimizer.get_parameters() if p.name not in own}
+        self.cell = OPTIMIZERS[name](entries, momentum)
+        self.parameters = self.cell.parameters
+        trained = {parameter.name for parameter in self.parameters}
+        self.state: dict[str, ms.Parameter] = {p.name: p for p in self.cell.get_parameters() if p.name not in trained}
 
-    def step(self, gradients, rate):
-        """Move the parameters by one step at a base rate."""
-        set_rates(self.optimizer, [rate * group.scale for group in self.groups])
-        self.optimizer(gradients)
+    def step(self, gradients: tuple[ms.Tensor, ...], learning_rate: float) -> None:
+        """Update the parameters once."""
+        set_learning_rates(self.cell, [learning_rate * group.lr_scale for group in self.groups])
+        self.cell(gradients)
 
 
-def set_rates(optimizer, rates):
-    """Set the learning rate of each group of an optimizer made here."""
+def set_learning_rates(optimizer: nn.Cell, learning_rates: Sequence[float]) -> None:
+    """Set the learning rate of each group of a MindSpore optimizer made here."""
     if hasattr(optimizer, "param_groups"):
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            layers.assign(group["lr"], rate)
+        for group, learning_rate in zip(optimizer.param_groups, learning_rates, strict=True):
+            layers.assign(group["lr"], learning_rate)
         return
-    by_group = {parameter.name: parameter for parameter in optimizer.learning_rate}  # one entry for each parameter
-    for parameter, rate in zip(by_group.values(), rates, strict=True):
-        layers.assign(parameter, rate)
+    by_group = {parameter.name: parameter for parameter in optimizer.learning_rate}  # listed once for each parameter
+    for parameter, learning_rate in zip(by_group.values(), learning_rates, strict=True):
+        layers.assign(parameter, learning_rate)

@@ -1,83 +1,96 @@
-"""A stretch of training in which the same parameters are trained: what is frozen, the optimizer, the step, the rate."""
+"""A phase of training, in which the same parameters are trained: what is frozen, the optimizer, the training step."""
+
+from typing import Any
 
 import mindspore as ms
+from mindspore import nn
+from numpy.typing import ArrayLike
 
+from mstl.runtime.processes import ProcessGroup
 from mstl.training.freeze import Freeze
-from mstl.training.optimizers import Stepper, make_groups
-from mstl.training.schedules import factor
-from mstl.training.train_step import make_train_step, soft_cross_entropy
+from mstl.training.optimizers import Optimizer, make_groups
+from mstl.training.recipes import ResolvedConfig
+from mstl.training.schedules import lr_factor
+from mstl.training.train_step import TrainStep, soft_cross_entropy
 
-GRAPH_PAYS = 200  # photos of 224 px after which a graph's compilation is made up for, on a CPU, whatever the net
-WHOLE_NET_RATE = 0.3  # of the given rate, once everything is trained after the head
+GRAPH_MODE_IMAGES = 200  # of 224 px, from which compiling a graph pays on a CPU, whatever the model
+UNFROZEN_LR_FACTOR = 0.3  # on the learning rate, once all layers are trained after the head alone
 
 
 class Phase:
-    """What is trained in an epoch, and how.
+    """What is trained from an epoch on, and how.
 
     Args:
-        config: The settings, none of them open.
-        net: The net.
-        epoch: The first epoch of the phase, from 1.
-        class_weights: (classes,) factors in the loss; None for equal ones.
+        config: The settings.
+        model: The model.
+        first_epoch: The first epoch of the phase, from 1.
+        class_weights: (classes,) factors in the loss; None for equal weights.
         processes: The processes of the run.
-        batches: In an epoch.
+        num_batches: Batches in an epoch.
 
     Attributes:
-        policy: The :class:`mstl.training.freeze.Freeze`.
-        stepper: The :class:`mstl.training.optimizers.Stepper`.
-        train_step: What :func:`mstl.training.train_step.make_train_step` gives.
+        freeze: Which layers are frozen.
+        optimizer: Updates the others.
+        train_step: Takes in a batch.
     """
 
-    def __init__(self, config, model, epoch, class_weights, processes, batches):
+    def __init__(
+        self,
+        config: ResolvedConfig,
+        model: nn.Cell,
+        first_epoch: int,
+        class_weights: ArrayLike | None,
+        processes: ProcessGroup,
+        num_batches: int,
+    ) -> None:
         self.config = config
-        self.image_size = model.preprocessing.at(config.image_size).image_size
-        self.first = epoch
-        self.unfrozen = bool(config.unfreeze_at) and epoch >= config.unfreeze_at
-        self.policy = Freeze(model, "none" if self.unfrozen else config.freeze)
-        self.stepper = Stepper(
-            config.optimizer, make_groups(model, config.layer_decay), config.momentum, config.weight_decay
-        )
-        self.train_step = make_train_step(
-            self.policy.forward,
+        self.image_size: int = model.preprocessing.at(config.image_size).image_size
+        self.first_epoch = first_epoch
+        self.is_unfrozen = bool(config.unfreeze_at) and first_epoch >= config.unfreeze_at
+        self.freeze = Freeze(model, "none" if self.is_unfrozen else config.freeze)
+        groups = make_groups(model, config.layer_decay)
+        self.optimizer = Optimizer(config.optimizer, groups, config.momentum, config.weight_decay)
+        self.train_step = TrainStep(
+            self.freeze.trained_part,
             soft_cross_entropy(class_weights),
-            self.stepper,
+            self.optimizer,
             config.clip,
             config.accumulate,
             processes.gradient_mean(),
-            mixed_precision(model, config.amp),
-            config.batch_size // processes.size if self.in_graph_mode(batches) else 0,
+            apply_mixed_precision(model, config.amp),
+            config.batch_size // processes.size if self.uses_graph_mode(num_batches) else 0,
         )
 
-    def in_graph_mode(self, batches):
+    def uses_graph_mode(self, num_batches: int) -> bool:
         """Whether steps are compiled.
 
-        On a CPU, a step through convolutions takes a fifth to a third less time in graph mode (measured: benchmarks'
-        ``finetune``), one of a head alone does not. Nobody has measured the other devices: there it is for the user to
-        say.
+        On a CPU, graph mode saves 20 to 33 % of the time of a step through convolutions (``benchmarks`` has the
+        figures), but nothing of a head alone. It has not been measured on other devices, where it is the user's choice.
         """
         config = self.config
         if config.mode != "auto":
             return config.mode == "graph"
-        photos = (config.epochs - self.first + 1) * batches * config.batch_size
-        pays = photos * (self.image_size / 224) ** 2 >= GRAPH_PAYS
-        deep = len(self.policy.forward.parts) > 0
-        return deep and pays and config.amp == "O0" and ms.get_context("device_target") == "CPU"
+        images = (config.epochs - self.first_epoch + 1) * num_batches * config.batch_size
+        pays = images * (self.image_size / 224) ** 2 >= GRAPH_MODE_IMAGES
+        trains_convolutions = len(self.freeze.trained_part.parts) > 0
+        on_cpu: bool = ms.get_context("device_target") == "CPU"
+        return trains_convolutions and pays and config.amp == "O0" and on_cpu
 
-    def rate(self, done):
-        """The base learning rate after ``done`` epochs of the run; each phase runs through the schedule once."""
+    def learning_rate(self, epochs_done: float) -> float:
+        """The base learning rate after so many epochs of the run; each phase has the whole schedule to itself."""
         config = self.config
-        start, stop, base = 0, config.epochs, config.lr
-        if self.unfrozen:
-            start, base = config.unfreeze_at - 1, config.lr * WHOLE_NET_RATE
+        start, end, base = 0, config.epochs, config.lr
+        if self.is_unfrozen:
+            start, base = config.unfreeze_at - 1, config.lr * UNFROZEN_LR_FACTOR
         elif config.unfreeze_at:
-            stop = min(stop, config.unfreeze_at - 1)
-        return base * factor(
-            config.schedule, done - start, stop - start, config.warmup, config.lr_step, config.lr_gamma
+            end = min(end, config.unfreeze_at - 1)
+        return base * lr_factor(
+            config.schedule, epochs_done - start, end - start, config.warmup, config.lr_step, config.lr_gamma
         )
 
 
-def mixed_precision(model, level):
-    """Make a net compute in float16 where ``level`` says so, and give the loss scaler that this needs, else None."""
+def apply_mixed_precision(model: nn.Cell, level: str) -> Any:
+    """Make a model compute in float16 if ``level`` asks for it; gives the loss scaler for it, None for float32."""
     if level == "O0":
         return None
     ms.amp.auto_mixed_precision(model, level)

@@ -1,14 +1,59 @@
-"""Named sets of settings, and the rule that chooses one from the size of the data.
+"""Recipes: named settings, and the rule that chooses them from the size of the dataset.
 
 A setting comes from the user, else from the recipe, else from ``BASE``.
 """
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, cast
 
+from mstl.config import (
+    AugmentName,
+    BestMetric,
+    FreezeName,
+    OptimizerName,
+    RecipeName,
+    ScheduleName,
+    TrainConfig,
+)
 from mstl.models.pretrained import find_entry, local_path
 
-BASE = {
+if TYPE_CHECKING:
+
+    class ResolvedConfig(TrainConfig):
+        """A TrainConfig as :func:`resolve` gives it: these settings are no longer None."""
+
+        data: str
+        model: str
+        weights: str
+        epochs: int
+        batch_size: int
+        augment: AugmentName
+        mixup: float
+        cutmix: float
+        smoothing: float
+        freeze: FreezeName
+        unfreeze_at: int
+        views: int
+        optimizer: OptimizerName
+        lr: float
+        momentum: float
+        weight_decay: float
+        schedule: ScheduleName
+        lr_step: int
+        lr_gamma: float
+        warmup: float
+        layer_decay: float
+        best: BestMetric
+        patience: int
+
+else:
+    ResolvedConfig = TrainConfig
+
+Settings = Mapping[str, Any]  # some fields of TrainConfig by name
+
+BASE: Settings = {
     "data": "demo",
     "model": "efficientnet_lite0",
     "weights": "default",
@@ -33,19 +78,20 @@ BASE = {
     "patience": 0,
 }
 
-# What takes the place of the base's model where its weights, of the extra `offline`, are not on this machine
-WITHOUT_EXTRA = {"model": "resnet18", "weights": "mstl"}
+# Instead of the base's model, if its weights (in the extra `offline`) are not installed
+WITHOUT_EXTRA: Settings = {"model": "resnet18", "weights": "mstl"}
 
-# Frozen features bear larger steps than a net whose every layer moves; Adam's steps do not shrink with the gradient.
-LR = {
-    ("frozen", "gradient"): 0.01,
-    ("whole", "gradient"): 0.003,
-    ("frozen", "adaptive"): 0.001,
-    ("whole", "adaptive"): 0.0001,
+# A head on frozen features tolerates larger steps than a whole model; Adam's do not shrink with the gradient.
+DEFAULT_LR = {
+    ("head", "gradient"): 0.01,
+    ("all layers", "gradient"): 0.003,
+    ("head", "adaptive"): 0.001,
+    ("all layers", "adaptive"): 0.0001,
 }
+ADAPTIVE: tuple[OptimizerName, ...] = ("adam", "adamw", "lamb")
 
-# MindSpore's tutorial on transfer learning: what its two parts have in common
-CANIDAE = {
+# What the two parts of MindSpore's tutorial on transfer learning have in common
+CANIDAE: Settings = {
     "data": "Canidae",
     "model": "resnet50",
     "weights": "tutorial",
@@ -56,10 +102,10 @@ CANIDAE = {
     "optimizer": "momentum",
     "lr": 0.001,
 }
-RECIPES = {
+RECIPES: dict[RecipeName, Settings] = {
     "canidae-fixed": {**CANIDAE, "freeze": "backbone", "momentum": 0.5},
     "canidae-finetune": {**CANIDAE, "freeze": "none", "momentum": 0.9},
-    # a PyTorch tutorial on 20 kinds of food
+    # A PyTorch tutorial on 20 kinds of food
     "food": {
         "model": "resnet18",
         "epochs": 80,
@@ -74,9 +120,9 @@ RECIPES = {
         "lr_gamma": 0.5,
         "best": "accuracy",
     },
-    # a linear classifier on frozen features, trained until it has settled
+    # A linear classifier on frozen features, trained to convergence
     "linear": {"epochs": 40, "augment": "light", "freeze": "backbone", "lr": 0.03, "schedule": "cosine"},
-    # the head first, then everything, the deeper the layer the smaller its steps (after fastai's fine_tune)
+    # The head first, then all layers, with smaller learning rates towards the input (after fastai's fine_tune)
     "finetune": {
         "epochs": 8,
         "freeze": "backbone",
@@ -88,86 +134,86 @@ RECIPES = {
         "augment": "light",
     },
 }
-FEW, MANY = 2_000, 20_000  # photos
+FEW, MANY = 2_000, 20_000  # training images
 
 
-def auto(images, classes):
-    """Choose settings from the size of the data, after BiT's HyperRule and fastai's fine_tune.
+def auto_settings(num_images: int, num_classes: int) -> tuple[Settings, str]:
+    """Choose settings from the size of the dataset, after BiT's HyperRule and fastai's fine_tune.
 
     Args:
-        images: Training photos.
-        classes: Classes.
+        num_images: Training images.
+        num_classes: Classes.
 
     Returns:
-        A dict of settings, and a sentence that says why.
+        The settings, and a sentence that gives the reason.
     """
-    if images < FEW:
-        # features are kept, so that an epoch takes less than a second: 20 gain 0.01 to 0.1 over 5 (demo, ants and bees)
-        epochs = min(100, max(20, math.ceil(4000 / images)))
-        settings = {"epochs": epochs, "freeze": "backbone", "schedule": "cosine", "augment": "tutorial"}
-        why = f"{images} photos of {classes} classes are few: the head alone is trained"
-        return settings, why
-    settings = {**RECIPES["finetune"], "batch_size": 32, "epochs": 8 if images < MANY else 6, "unfreeze_at": 2}
-    why = f"{images} photos of {classes} classes: the head is trained for one epoch, then everything"
-    if images >= MANY:
+    if num_images < FEW:
+        # Cached features make an epoch take less than a second: 20 gain 0.01 to 0.1 over 5 (demo, ants and bees)
+        epochs = min(100, max(20, math.ceil(4000 / num_images)))
+        reason = f"{num_images} images of {num_classes} classes are few: only the head is trained"
+        return {"epochs": epochs, "freeze": "backbone", "schedule": "cosine", "augment": "tutorial"}, reason
+    epochs = 8 if num_images < MANY else 6
+    settings = {**RECIPES["finetune"], "batch_size": 32, "epochs": epochs, "unfreeze_at": 2}
+    reason = f"{num_images} images of {num_classes} classes: the head is trained for one epoch, then all layers"
+    if num_images >= MANY:
         settings["mixup"] = 0.2
-        why += ", with mixup"
-    return settings, why
+        reason += ", with mixup"
+    return settings, reason
 
 
-def resolve(config, images, classes):
+def resolve(config: TrainConfig, num_images: int, num_classes: int) -> tuple[ResolvedConfig, str]:
     """Fill in every setting that the user left open.
 
     Args:
-        config: A :class:`mstl.TrainConfig`.
-        images: Training photos.
-        classes: Classes.
+        config: The user's settings.
+        num_images: Training images.
+        num_classes: Classes.
 
     Returns:
-        A TrainConfig without open settings (but those that mean "as the weights say" or "no"), and why.
+        The settings, in which None is left only where it means "as the weights say" or "none", and the reason for the
+        recipe.
     """
     if config.recipe == "auto":
-        chosen, why = auto(images, classes)
+        chosen, reason = auto_settings(num_images, num_classes)
     else:
-        chosen, why = RECIPES[config.recipe], "as named"
+        chosen, reason = RECIPES[config.recipe], "as named"
     given = {key: value for key, value in dataclasses.asdict(config).items() if value is not None}
-    settings = {**base(given.get("model") or chosen.get("model")), **chosen}
-    settings.update(given)
+    settings = {**base_settings(given.get("model") or chosen.get("model")), **chosen, **given}
     if "freeze" in given and "unfreeze_at" not in given and settings["unfreeze_at"]:
-        settings["unfreeze_at"] = 0  # who says what to freeze means it for the whole run
-        why += f"; but freeze {config.freeze} holds for the whole run"
+        settings["unfreeze_at"] = 0  # whoever says what to freeze means the whole run
+        reason += f"; but freeze {config.freeze} holds for the whole run"
     if settings.get("lr") is None or ("lr" not in given and {"freeze", "optimizer"} & given.keys()):
-        whole = "frozen" if settings["freeze"] == "backbone" and not settings["unfreeze_at"] else "whole"
-        adaptive = "adaptive" if settings["optimizer"] in ("adam", "adamw", "lamb") else "gradient"
-        settings["lr"] = LR[whole, adaptive]
+        trained = "head" if settings["freeze"] == "backbone" and not settings["unfreeze_at"] else "all layers"
+        kind = "adaptive" if settings["optimizer"] in ADAPTIVE else "gradient"
+        settings["lr"] = DEFAULT_LR[trained, kind]
     if settings["views"] is None:
-        settings["views"] = views(images, settings["augment"], settings["epochs"])
-    return dataclasses.replace(config, **settings), why
+        settings["views"] = default_views(num_images, settings["augment"], settings["epochs"])
+    return cast(ResolvedConfig, dataclasses.replace(config, **settings)), reason
 
 
-def base(model=None):
+def base_settings(model: str | None = None) -> Settings:
     """The settings that neither the user nor the recipe gives.
 
     Args:
-        model: The architecture that they give; if none, it depends on what is installed.
+        model: The architecture if they give one; else it depends on what is installed.
     """
     if model is None and local_path(find_entry(BASE["model"])) is None:
         return {**BASE, **WITHOUT_EXTRA}
     return BASE
 
 
-def views(images, augment, epochs):
-    """How many views of each photo are computed where what is frozen is kept.
+def default_views(num_images: int, augment: AugmentName, epochs: int) -> int:
+    """The number of views of each image in the feature cache.
 
-    Of the 245 ants and bees, one view costs 0.01 of the accuracy that varied photos in every epoch have, three views
-    cost nothing (means of six seeds); more photos vary enough by themselves.
+    On the 245 images of ants and bees, a single view costs 0.01 of the accuracy of new augmentations in each epoch,
+    three views cost nothing (means of six seeds). Larger datasets vary enough by themselves.
     """
-    return min(3, epochs) if images < 1000 and augment != "none" else 1
+    return min(3, epochs) if num_images < 1000 and augment != "none" else 1
 
 
-def first(config, key):
-    """A setting that is needed before the data's size is known: the user's, the recipe's, or the base."""
+def early_setting(config: TrainConfig, key: Literal["data", "model"]) -> str:
+    """A setting that is needed before the size of the dataset is known: the user's, the recipe's or the base's."""
     value = getattr(config, key)
-    if value is None:
-        value = RECIPES.get(config.recipe, {}).get(key)
-    return base()[key] if value is None else value
+    if value is None and config.recipe != "auto":
+        value = RECIPES[config.recipe].get(key)
+    return str(base_settings()[key] if value is None else value)

@@ -1,80 +1,103 @@
-"""Where a training run stands."""
+"""The state of a training run, which callbacks are given and ``mstl.fit`` returns."""
 
 import contextlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from mindspore import nn
+from numpy.typing import NDArray
 
 import mstl
-from mstl.config import TrainConfig
-from mstl.evaluation.history import best_row
+from mstl.config import Preprocessing
+from mstl.data.dataset import ImageSet
+from mstl.evaluation.history import EpochRow, best_row
 from mstl.evaluation.metrics import Evaluation
 from mstl.evaluation.rejection import Rejector
 from mstl.training.ema import MovingAverage
+from mstl.training.phase import Phase
+from mstl.training.recipes import ResolvedConfig
 
 
 @dataclass
 class TrainState:
-    """What :func:`mstl.fit` returns, and what callbacks are given.
+    """The state of a training run.
 
     Attributes:
-        config: The settings, none of them open.
-        net: The net, as it is now.
-        classes: Names.
-        preprocessing: How a photo becomes the net's input.
+        config: The settings, with the recipe's filled in.
+        model: The model as it is now.
+        preprocessing: How an image becomes the model's input.
         folder: The run's folder.
-        train_set, val_set: The :class:`mstl.data.dataset.ImageSet` that is trained on, and that which is validated on.
-        data_digest: What tells whether a resumed run has the same data.
-        history: A dict an epoch: epoch, lr, train_loss, val_loss, val_accuracy, val_macro_f1, val_top5 (of more than
-            five classes), val_recall and val_f1 (by class), seconds.
-        evaluation: Of the validation set, after the last epoch; None before the first.
-        best_evaluation: The same after the best epoch; None where that was before the run was resumed.
-        best_values: What this phase trains, as it was after the best epoch: a dict from name to array. None where that
-            was in an earlier phase, or before the run was resumed; then best.ckpt alone has it.
-        trust: The :class:`mstl.evaluation.rejection.Rejector` that best.ckpt holds; None before it is written, and where there are
-            no features to fit it on.
-        phase: The :class:`mstl.training.phase.Phase` that it is in.
-        average: The moving average of the weights; None without.
-        stop: Why the run ends before its last epoch; empty where it does not.
-        interrupted: Whether Ctrl-C ended it.
-        seconds: What the run took, known at its end.
+        train_set, val_set: The images to train and to validate on.
+        phase: What is trained at present.
+        data_digest: Tells whether a resumed run has the same data.
+        ema: The moving average of the weights; None without.
+        history: A row for each finished epoch.
+        evaluation: The validation of the last epoch; None before the first.
+        best_evaluation: The validation of the best epoch; None if that was before the run was resumed.
+        best_parameters: The parameters trained in this phase, by name, as they were after the best epoch. None if that
+            was in an earlier phase or before the run was resumed; then only best.ckpt has them.
+        rejector: The rejector in best.ckpt; None until that is written, and if there are no features to fit it on.
+        stop: A callback sets this to the reason to end the run after this epoch.
+        interrupted: Whether Ctrl-C ended the run.
+        seconds: Duration of the run, known at its end.
+        to_html: How a notebook shows the state; None for its ``repr``.
     """
 
-    config: TrainConfig
-    model: object
-    classes: tuple
-    preprocessing: object
+    config: ResolvedConfig
+    model: nn.Cell
+    preprocessing: Preprocessing
     folder: Path
-    train_set: object
-    val_set: object
+    train_set: ImageSet
+    val_set: ImageSet
+    phase: Phase
     data_digest: str = ""
-    history: list = field(default_factory=list)
+    ema: MovingAverage | None = None
+    history: list[EpochRow] = field(default_factory=list)
     evaluation: Evaluation | None = None
     best_evaluation: Evaluation | None = None
-    best_values: dict | None = None
+    best_parameters: dict[str, NDArray[Any]] | None = None
     rejector: Rejector | None = None
-    phase: object = None
-    average: MovingAverage | None = None
     stop: str = ""
     interrupted: bool = False
     seconds: float = 0.0
+    to_html: "Callable[[TrainState], str] | None" = field(default=None, repr=False)
 
     @property
-    def best(self):
-        """The history's best row, by ``config.best``; None before the first epoch."""
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return self.train_set.classes
+
+    @property
+    def best(self) -> EpochRow | None:
+        """The row of the best epoch, by ``config.best``; None before the first."""
         return best_row(self.history, self.config.best)
 
-    def _repr_html_(self):
-        """What a notebook shows of the run."""
-        from mstl.report.run_page import history_html
+    def last_epoch(self) -> tuple[EpochRow, Evaluation]:
+        """The row of the last finished epoch, and its validation.
 
-        return history_html(self.history, self.best_evaluation or self.evaluation)
+        Raises:
+            RuntimeError: No epoch is finished yet.
+        """
+        if not self.history or self.evaluation is None:
+            raise RuntimeError("no epoch is finished yet")
+        return self.history[-1], self.evaluation
 
-    def averaged(self):
-        """A context in which the net has the moving average's weights, where there is one."""
-        return contextlib.nullcontext() if self.average is None else self.average.applied()
+    def _repr_html_(self) -> str | None:
+        return None if self.to_html is None else self.to_html(self)
 
-    def metadata(self):
-        """What a checkpoint says about itself."""
+    def ema_applied(self) -> AbstractContextManager[None]:
+        """A context in which the model has the averaged weights, if there is a moving average."""
+        return contextlib.nullcontext() if self.ema is None else self.ema.applied()
+
+    def parameter_arrays(self) -> dict[str, NDArray[Any]]:
+        """The model's parameters by name."""
+        return {parameter.name: parameter.asnumpy() for parameter in self.model.get_parameters()}
+
+    def metadata(self) -> dict[str, Any]:
+        """The record that goes into a checkpoint."""
         return {
             "mstl_version": mstl.__version__,
             "model": self.model.architecture,

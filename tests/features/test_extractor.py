@@ -39,8 +39,9 @@ def home(tmp_path, monkeypatch):
 def ask(net, images, upto="backbone", view=0, size=32, **options):
     """Activations, and how many of them had to be computed."""
     config = TrainConfig(augment="tutorial", **options)
-    policy, preprocessing = Freeze(net, upto), net.preprocessing.at(size)
-    part = FeatureExtractor(net, policy, lambda: FusedModel(net).front(policy.stages), preprocessing, config)
+    freeze, preprocessing = Freeze(net, upto), net.preprocessing.at(size)
+    front = lambda: FusedModel(net).front(freeze.num_frozen_stages)  # noqa: E731
+    part = FeatureExtractor(net, upto, freeze.frozen_cells, front, preprocessing, config)
     return part.activations(images, view), part.computed
 
 
@@ -173,9 +174,7 @@ def test_training_is_the_same_with_and_without(photos, tmp_path, home, freeze):
     assert history(cold) == history(warm)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"), [({"mixup": 0.2}, "photos are mixed"), ({}, "do not fit into the memory")]
-)
+@pytest.mark.parametrize(("options", "message"), [({"mixup": 0.2}, "images are mixed"), ({}, "do not fit into memory")])
 def test_what_cannot_be_kept_is_computed_in_every_epoch(photos, tmp_path, home, caplog, monkeypatch, options, message):
     monkeypatch.setattr(extractor, "available_memory", lambda: 1000)
     caplog.set_level("INFO", logger="mstl")

@@ -6,9 +6,9 @@ import pytest
 
 import mstl
 from mstl.config import FREEZE
-from mstl.training.freeze import STATISTICS, Freeze
-from mstl.training.optimizers import Stepper, make_groups
-from mstl.training.train_step import make_train_step, soft_cross_entropy
+from mstl.training.freeze import BATCH_NORM_STATISTICS, Freeze
+from mstl.training.optimizers import Optimizer, make_groups
+from mstl.training.train_step import TrainStep, soft_cross_entropy
 
 ORDER = ("stem", "layer1", "layer2", "layer3", "layer4")
 
@@ -23,23 +23,23 @@ def random_batch():
     return images, ms.Tensor(np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2]])
 
 
-def frozen_part(policy, images):
-    for cell in policy.frozen:
+def frozen_part(freeze, images):
+    for cell in freeze.frozen_cells:
         images = cell(images)
     return images
 
 
-def train(freeze, name="resnet18", steps=3):
+def train(level, name="resnet18", steps=3):
     """A few steps on one batch; the net's parameters before and after, and the losses."""
     net = mstl.build_model(name, num_classes=3)
     before = arrays(net)
-    policy = Freeze(net, freeze)
-    step = make_train_step(policy.forward, soft_cross_entropy(), Stepper("momentum", make_groups(net)))
+    freeze = Freeze(net, level)
+    step = TrainStep(freeze.trained_part, soft_cross_entropy(), Optimizer("momentum", make_groups(net)))
     images, targets = random_batch()
     losses = []
     for _ in range(steps):
-        policy.set_train()
-        losses.append(float(step(frozen_part(policy, images), targets, 0.003).asnumpy()))
+        freeze.set_train()
+        losses.append(float(step(frozen_part(freeze, images), targets, 0.003).asnumpy()))
     after = arrays(net)
     return {key for key in before if not np.array_equal(before[key], after[key])}, set(before), losses
 
@@ -81,18 +81,20 @@ def test_stages_are_the_net(name):
     net.set_train(False)
     images, _ = random_batch()
     whole = net(images).asnumpy()
-    for freeze in ("none", "layer2", "backbone"):
-        policy = Freeze(net, freeze)
-        assert np.array_equal(policy.forward(frozen_part(policy, images)).asnumpy(), whole)
+    for level in ("none", "layer2", "backbone"):
+        freeze = Freeze(net, level)
+        assert np.array_equal(freeze.trained_part(frozen_part(freeze, images)).asnumpy(), whole)
 
 
 def test_statistics_are_never_trained_by_a_gradient():
     net = mstl.resnet18(num_classes=3)
     Freeze(net, "none")
-    assert not [parameter.name for parameter in net.trainable_params() if parameter.name.endswith(STATISTICS)]
+    assert not [
+        parameter.name for parameter in net.trainable_params() if parameter.name.endswith(BATCH_NORM_STATISTICS)
+    ]
 
 
-def test_one_policy_after_another():
+def test_one_freeze_after_another():
     net = mstl.resnet18(num_classes=3)
     Freeze(net, "backbone")
     assert {parameter.name for parameter in net.trainable_params()} == {"fc.weight", "fc.bias"}

@@ -8,7 +8,7 @@ from mindspore import Parameter
 import mstl
 from mstl.config import OPTIMIZERS as NAMES
 from mstl.training.freeze import Freeze
-from mstl.training.optimizers import OPTIMIZERS, Group, Stepper, make_groups
+from mstl.training.optimizers import OPTIMIZERS, Optimizer, ParameterGroup, make_groups
 
 START, BIAS = np.array([[1.0, -2.0]]), np.array([0.5])
 GRADIENTS = [(np.array([[0.3 * (k + 1), -0.1]]), np.array([0.2 - 0.3 * k])) for k in range(3)]
@@ -49,11 +49,11 @@ BY_HAND = {"momentum": heavy_ball, "sgd": nesterov, "adam": adam, "adamw": adamw
 def test_first_three_steps(name):
     weight = Parameter(ms.Tensor(START, ms.float32), name="weight")
     bias = Parameter(ms.Tensor(BIAS, ms.float32), name="bias")
-    groups = [Group("layer4", (weight,), 0.5, True), Group("head", (bias,), 1.0, False)]
-    stepper = Stepper(name, groups, KEEP, DECAY)
+    groups = [ParameterGroup("layer4", (weight,), 0.5, True), ParameterGroup("head", (bias,), 1.0, False)]
+    optimizer = Optimizer(name, groups, KEEP, DECAY)
     w, b, memory_w, memory_b = START, BIAS, {}, {}
     for t, ((grad_w, grad_b), rate) in enumerate(zip(GRADIENTS, RATES, strict=True), start=1):
-        stepper.step((ms.Tensor(grad_w, ms.float32), ms.Tensor(grad_b, ms.float32)), rate)
+        optimizer.step((ms.Tensor(grad_w, ms.float32), ms.Tensor(grad_b, ms.float32)), rate)
         w = BY_HAND[name](w, grad_w, t, 0.5 * rate, memory_w, DECAY)
         b = BY_HAND[name](b, grad_b, t, rate, memory_b, 0.0)
         assert weight.asnumpy() == pytest.approx(w, abs=2e-6), t
@@ -69,12 +69,12 @@ def test_groups_of_a_net():
     net = mstl.resnet18(num_classes=3)
     Freeze(net, "layer2")
     groups = make_groups(net, layer_decay=0.5)
-    assert [(group.stage, group.scale, group.decays) for group in groups] == [
+    assert [(group.stage, group.lr_scale, group.decay) for group in groups] == [
         ("layer3", 0.25, True), ("layer3", 0.25, False), ("layer4", 0.5, True), ("layer4", 0.5, False),
         ("head", 1.0, True), ("head", 1.0, False),
     ]  # fmt: skip
     for group in groups:
         for parameter in group.parameters:
-            assert (len(parameter.shape) > 1) is group.decays
+            assert (len(parameter.shape) > 1) is group.decay
             assert parameter.name.startswith("fc." if group.stage == "head" else group.stage)
     assert {p.name for group in groups for p in group.parameters} == {p.name for p in net.trainable_params()}

@@ -10,7 +10,7 @@ from mstl.commands import train_command
 from mstl.config import RECIPES as NAMES
 from mstl.config import read_config
 from mstl.models import pretrained
-from mstl.training.recipes import BASE, LR, RECIPES, auto, first, resolve
+from mstl.training.recipes import BASE, DEFAULT_LR, RECIPES, auto_settings, early_setting, resolve
 
 pytestmark = pytest.mark.usefixtures("no_pictures", "narrow_model")
 
@@ -54,7 +54,7 @@ def test_food_halves_its_rate_every_five_epochs():
 
     config, _ = resolve(TrainConfig(recipe="food", data="x"), 800, 20)
     phase = Phase(config, mstl.resnet18(num_classes=20), 1, None, ProcessGroup(), 10)
-    rates = [phase.rate(epoch) for epoch in range(12)]
+    rates = [phase.learning_rate(epoch) for epoch in range(12)]
     assert rates == pytest.approx([0.001] * 5 + [0.0005] * 5 + [0.00025] * 2)
 
 
@@ -70,11 +70,11 @@ def test_food_halves_its_rate_every_five_epochs():
 def test_without_the_extra_the_model_is_mstls_own(monkeypatch, settings, expected):
     config = TrainConfig(data="x", **settings)
     if not settings:
-        assert resolve(config, 100, 2)[0].model == first(config, "model") == "efficientnet_lite0"
+        assert resolve(config, 100, 2)[0].model == early_setting(config, "model") == "efficientnet_lite0"
     monkeypatch.setattr(pretrained, "packaged", lambda _entry: None)
     resolved, _ = resolve(config, 100, 2)
     assert (resolved.model, resolved.weights) == expected
-    assert first(config, "model") == expected[0]
+    assert early_setting(config, "model") == expected[0]
 
 
 def test_names_are_the_configs():
@@ -112,8 +112,8 @@ def test_who_says_what_to_freeze_means_the_whole_run():
     assert resolve(TrainConfig(recipe="finetune"), 300, 2)[0].unfreeze_at == 3
     assert resolve(TrainConfig(recipe="finetune", freeze="layer1"), 300, 2)[0].unfreeze_at == 0
     large, why = resolve(TrainConfig(freeze="backbone"), 3000, 2)
-    assert large.unfreeze_at == 0 and why.endswith("then everything; but freeze backbone holds for the whole run")
-    assert large.lr == LR["frozen", "gradient"]
+    assert large.unfreeze_at == 0 and why.endswith("then all layers; but freeze backbone holds for the whole run")
+    assert large.lr == DEFAULT_LR["head", "gradient"]
     assert resolve(TrainConfig(recipe="finetune", freeze="layer1", unfreeze_at=2), 300, 2)[0].unfreeze_at == 2
 
 
@@ -128,7 +128,7 @@ def test_who_says_what_to_freeze_means_the_whole_run():
     ],
 )
 def test_auto_follows_the_size_of_the_data(images, epochs, frozen, mixup):
-    settings, why = auto(images, 3)
+    settings, why = auto_settings(images, 3)
     assert settings["epochs"] == epochs
     assert settings.get("unfreeze_at", 0) == (0 if frozen else 2)
     assert settings.get("mixup") == mixup

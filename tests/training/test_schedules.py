@@ -5,7 +5,7 @@ import math
 import pytest
 
 from mstl.config import SCHEDULES as NAMES
-from mstl.training.schedules import SCHEDULES, factor
+from mstl.training.schedules import SCHEDULES, lr_factor
 
 # by hand, at the beginning of epochs 1 to 12 of 12
 BY_HAND = {
@@ -33,7 +33,7 @@ BY_HAND = {
 
 @pytest.mark.parametrize("name", NAMES)
 def test_first_twelve_epochs(name):
-    rates = [factor(name, epoch, 12) for epoch in range(12)]
+    rates = [lr_factor(name, epoch, 12) for epoch in range(12)]
     assert rates == pytest.approx(BY_HAND[name], abs=2e-5)
 
 
@@ -43,17 +43,17 @@ def test_names_are_the_configs():
 
 @pytest.mark.parametrize("name", ["cosine", "polynomial", "one-cycle"])
 def test_ends_near_zero(name):
-    assert factor(name, 12, 12) == pytest.approx(0, abs=1e-4)
+    assert lr_factor(name, 12, 12) == pytest.approx(0, abs=1e-4)
 
 
 def test_step_takes_its_own_numbers():
-    rates = [factor("step", epoch, 6, step_epochs=2, gamma=0.1) for epoch in range(6)]
+    rates = [lr_factor("step", epoch, 6, step_epochs=2, gamma=0.1) for epoch in range(6)]
     assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_warmup_rises_linearly_into_the_schedule(name):
-    plain = [factor(name, epoch / 2, 8) for epoch in range(16)]
-    warm = [factor(name, epoch / 2, 8, warmup=2) for epoch in range(16)]
+    plain = [lr_factor(name, epoch / 2, 8) for epoch in range(16)]
+    warm = [lr_factor(name, epoch / 2, 8, warmup=2) for epoch in range(16)]
     assert warm[:4] == pytest.approx([0 * plain[0], 0.25 * plain[1], 0.5 * plain[2], 0.75 * plain[3]])
     assert warm[4:] == plain[4:]

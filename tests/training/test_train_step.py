@@ -9,10 +9,10 @@ from mstl.config import TrainConfig
 from mstl.runtime.processes import ProcessGroup
 from mstl.training.ema import MovingAverage
 from mstl.training.freeze import Freeze
-from mstl.training.optimizers import Stepper, make_groups
+from mstl.training.optimizers import Optimizer, make_groups
 from mstl.training.phase import Phase
 from mstl.training.recipes import resolve
-from mstl.training.train_step import make_train_step, soft_cross_entropy
+from mstl.training.train_step import TrainStep, soft_cross_entropy
 
 pytestmark = pytest.mark.usefixtures("narrow_model")
 
@@ -32,23 +32,23 @@ def test_soft_cross_entropy_against_numpy(weights):
     assert float(loss.asnumpy()) == pytest.approx(by_hand, rel=1e-5)
 
 
-@pytest.mark.parametrize(("model", "freeze"), [("resnet18", "none"), ("efficientnet_lite0", "layer3")])
-def test_graph_mode_is_pynative_mode(model, freeze):
+@pytest.mark.parametrize(("model", "level"), [("resnet18", "none"), ("efficientnet_lite0", "layer3")])
+def test_graph_mode_is_pynative_mode(model, level):
     """Parameters and BatchNorm statistics after three steps, of which one has another batch size, are the same."""
     rng = np.random.default_rng(0)
     batches = [rng.normal(size=(size, 3, 32, 32)).astype(np.float32) for size in (4, 3, 4)]
     targets = np.eye(3, dtype=np.float32)[[0, 1, 2, 1]]
     after, losses = [], []
-    for graph_batch in (0, 4):
+    for graph_batch_size in (0, 4):
         ms.set_seed(3)
         net = mstl.build_model(model, num_classes=3)
-        policy = Freeze(net, freeze)
-        stepper = Stepper("momentum", make_groups(net))
-        step = make_train_step(policy.forward, soft_cross_entropy(), stepper, graph_batch=graph_batch)
+        freeze = Freeze(net, level)
+        optimizer = Optimizer("momentum", make_groups(net))
+        step = TrainStep(freeze.trained_part, soft_cross_entropy(), optimizer, graph_batch_size=graph_batch_size)
         losses.append([])
         for images in batches:
-            policy.set_train()
-            for cell in policy.frozen:
+            freeze.set_train()
+            for cell in freeze.frozen_cells:
                 images = cell(ms.Tensor(images)).asnumpy()
             y = ms.Tensor(targets[: len(images)])
             losses[-1].append(float(step(ms.Tensor(images), y, 0.01).asnumpy()))
@@ -75,7 +75,7 @@ def test_graph_mode_is_pynative_mode(model, freeze):
 def test_mode_is_chosen(settings, batches, graph):
     config, _ = resolve(TrainConfig(data="x", epochs=2, model="resnet18", **settings), 100, 2)
     phase = Phase(config, mstl.resnet18(num_classes=2), 1, None, ProcessGroup(), batches)
-    assert phase.in_graph_mode(batches) is graph
+    assert phase.uses_graph_mode(batches) is graph
 
 
 class Head:
@@ -84,9 +84,9 @@ class Head:
     def __init__(self, **options):
         rng = np.random.default_rng(1)
         self.model = mstl.resnet18(num_classes=3)
-        self.policy = Freeze(self.model, "backbone")
-        stepper = Stepper("momentum", make_groups(self.model), momentum=0.0)
-        self.step = make_train_step(self.policy.forward, soft_cross_entropy(), stepper, **options)
+        self.freeze = Freeze(self.model, "backbone")
+        optimizer = Optimizer("momentum", make_groups(self.model), momentum=0.0)
+        self.step = TrainStep(self.freeze.trained_part, soft_cross_entropy(), optimizer, **options)
         self.x = rng.normal(size=(6, self.model.num_features)).astype(np.float32)
         self.y = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2]]
         self.weight = self.model.fc.weight.asnumpy().astype(np.float64)
@@ -167,23 +167,23 @@ def test_moving_average_against_numpy():
     assert other.steps == 3 and np.array_equal(other.to_arrays()["fc.bias"], average.to_arrays()["fc.bias"])
 
 
-@pytest.mark.parametrize("freeze", ["layer4", "BN"])
-def test_moving_average_of_a_net_that_is_partly_frozen(freeze):
+@pytest.mark.parametrize("level", ["layer4", "BN"])
+def test_moving_average_of_a_net_that_is_partly_frozen(level):
     """What is left out of the average is what it would not change."""
     net = mstl.resnet18(num_classes=3)
-    policy = Freeze(net, freeze)
-    stepper = Stepper("momentum", make_groups(net))
-    step = make_train_step(policy.forward, soft_cross_entropy(), stepper)
+    freeze = Freeze(net, level)
+    optimizer = Optimizer("momentum", make_groups(net))
+    step = TrainStep(freeze.trained_part, soft_cross_entropy(), optimizer)
     whole, partial = MovingAverage(net, 0.5), MovingAverage(net, 0.5)
     images = ms.Tensor(np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32))
     for _ in range(2):
-        policy.set_train()
+        freeze.set_train()
         inputs = images
-        for cell in policy.frozen:
+        for cell in freeze.frozen_cells:
             inputs = cell(inputs)
         step(inputs, ms.Tensor(np.eye(3, dtype=np.float32)[:2]), 0.01)
         whole.update()
-        partial.update(policy.still)
-    assert 0 < len(policy.still) < len(whole.parameters)
+        partial.update(freeze.frozen_ids)
+    assert 0 < len(freeze.frozen_ids) < len(whole.parameters)
     for name, value in whole.to_arrays().items():
         assert np.abs(partial.to_arrays()[name] - value).max() <= 1e-6, name

@@ -14,7 +14,7 @@ from mstl import MstlError
 from mstl.checkpoint import read_checkpoint
 from mstl.models.loading import read_weights
 from mstl.report.run_pages import best_weights
-from mstl.training.callbacks import Checkpoints
+from mstl.training.checkpoint_saver import CheckpointSaver
 from mstl.training.state import TrainState
 from tests import narrow
 from tests.conftest import write_folder
@@ -164,10 +164,10 @@ def test_best_ckpt_is_the_net_of_the_best_epoch(photos, tmp_path, monkeypatch, b
 
     class Watch:
         def on_epoch_end(self, state):
-            with state.averaged():
+            with state.ema_applied():
                 seen.append(arrays(state.model))
 
-    monkeypatch.setattr(Checkpoints, "SHARE", 1e-9)  # after the first epoch nothing is written that can wait
+    monkeypatch.setattr(CheckpointSaver, "TIME_SHARE", 1e-9)  # after the first epoch nothing is written that can wait
     monkeypatch.setattr(TrainState, "best", property(lambda state: state.history[:best][-1]))
     options = {**TINY, "report": False, "epochs": 3, "freeze": "backbone", "unfreeze_at": 3, "lr": 0.1, "ema": ema}
     state = mstl.fit(data=str(photos), out=str(tmp_path / "run"), callbacks=[Watch()], **options)

@@ -1,0 +1,130 @@
+"""A prepared training run: its batches, through the frozen layers, for training and for validation."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import mindspore as ms
+import numpy as np
+from numpy.typing import NDArray
+
+from mstl.data.loading.loader import Loader
+from mstl.data.loading.mixup import Mixer
+from mstl.evaluation.evaluate import evaluate
+from mstl.evaluation.metrics import Evaluation
+from mstl.features.extractor import FeatureExtractor, FeatureLoader
+from mstl.models.fusing import FusedModel, Runner
+from mstl.runtime.memory import trim_memory
+from mstl.runtime.processes import ProcessGroup
+from mstl.training.phase import Phase
+from mstl.training.state import TrainState
+
+logger = logging.getLogger("mstl")
+
+
+@dataclass
+class TrainingRun:
+    """Everything that a run needs besides its state.
+
+    Frozen layers run in a fused copy of the model (:mod:`mstl.models.fusing`): once for each image if the results fit
+    into the feature cache, else in every epoch.
+
+    Attributes:
+        state: The state of the run.
+        train_loader, val_loader: Batches of this process's share of the images.
+        mixer: From a batch's labels to targets; applies mixup and CutMix.
+        class_weights: (classes,) factors in the loss; None for equal weights.
+        processes: The processes of the run.
+        features: Loaders of cached features for training and for validation; None if they are not cached.
+    """
+
+    state: TrainState
+    train_loader: Loader
+    val_loader: Loader
+    mixer: Mixer
+    class_weights: NDArray[np.float32] | None
+    processes: ProcessGroup
+    features: tuple[FeatureLoader, FeatureLoader] | None = None
+    _fused: FusedModel | None = None
+    _frozen_parts: dict[int, Runner] = field(default_factory=dict)
+    _trained_parts: dict[int, Runner] = field(default_factory=dict)
+
+    @property
+    def fused(self) -> FusedModel:
+        """The fused copy of the model, made when it is first needed."""
+        if self._fused is None:
+            self._fused = FusedModel(self.state.model)
+        return self._fused
+
+    def frozen_part(self) -> Runner:
+        """From images to activations of the frozen stages; compiled once for all epochs."""
+        stages = self.state.phase.freeze.num_frozen_stages
+        if stages not in self._frozen_parts:
+            self._frozen_parts[stages] = self.fused.front(stages)
+        return self._frozen_parts[stages]
+
+    def trained_part(self, stages: int) -> Runner:
+        """From activations of the first ``stages``, or images for 0, to logits and features; compiled once."""
+        if stages not in self._trained_parts:
+            self._trained_parts[stages] = self.fused.answers(stages)
+        return self._trained_parts[stages]
+
+    def begin_phase(self, epoch: int) -> None:
+        """Freeze what is to be frozen from this epoch on, and make a new optimizer for the rest."""
+        state = self.state
+        num_batches = len(self.train_loader)
+        state.phase = Phase(state.config, state.model, epoch, self.class_weights, self.processes, num_batches)
+        self.features = state.best_parameters = None
+
+    def compute_features(self) -> None:
+        """Run all images through the frozen stages, if the features can be cached for the epochs of this phase."""
+        state, freeze = self.state, self.state.phase.freeze
+        config = state.config
+        if freeze.num_frozen_stages == 0 or not config.cache:
+            return
+        if self.mixer.alphas or self.processes.size > 1:
+            reason = "images are mixed" if self.mixer.alphas else "there are several processes"
+            logger.info("features: computed in every epoch, as %s", reason)
+            return
+        extractor = FeatureExtractor(
+            state.model, freeze.level, freeze.frozen_cells, self.frozen_part, state.preprocessing, config
+        )
+        if not extractor.fits(len(state.train_set) * config.views + len(state.val_set)):
+            logger.info("features: computed in every epoch, as they do not fit into memory")
+            return
+        views = [extractor.activations(state.train_set, view) for view in range(config.views)]
+        self.features = (
+            FeatureLoader(self.train_loader, views),
+            FeatureLoader(self.val_loader, [extractor.activations(state.val_set)]),
+        )
+        trim_memory()  # of the threads that decoded the images
+        count = "one view" if config.views == 1 else f"{config.views} views"
+        logger.info("features: %s of each image, %d computed, %d cached", count, extractor.computed, extractor.known)
+
+    def batches(self, epoch: int) -> Iterator[tuple[ms.Tensor, ms.Tensor, int]]:
+        """The training batches of an epoch: inputs of the trained part, (n, classes) targets, and n."""
+        if self.features is not None:
+            for index, (inputs, labels) in enumerate(self.features[0].batches(epoch)):
+                yield *self.mixer(inputs, labels, epoch, index), len(labels)
+            return
+        for index, (images, labels) in enumerate(self.train_loader.batches(epoch)):
+            inputs, targets = self.mixer(images, labels, epoch, index)
+            if self.state.phase.freeze.num_frozen_stages:
+                inputs = ms.Tensor.from_numpy(self.frozen_part()(inputs))
+            yield inputs, targets, len(labels)
+
+    def validate(self) -> Evaluation:
+        """Evaluate the model as it is on the validation images."""
+        freeze = self.state.phase.freeze
+        if self.features is not None and freeze.level == "backbone":
+            return evaluate(self.head, self.features[1], self.processes)
+        self.fused.refresh()
+        if self.features is not None:
+            return evaluate(self.trained_part(freeze.num_frozen_stages), self.features[1], self.processes)
+        return evaluate(self.trained_part(0), self.val_loader, self.processes)
+
+    def head(self, features: ms.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(n, num_features, 1, 1) pooled features -> (n, classes) logits and (n, num_features) features."""
+        model = self.state.model
+        model.set_train(False)
+        return model.forward_head(features).asnumpy(), features.asnumpy()[:, :, 0, 0]
