@@ -1,4 +1,4 @@
-"""``mstl.fit``: a training run, with its pictures and page at the end."""
+"""``mstl.fit``: a training run with plots and a report at its end."""
 
 from collections.abc import Iterable
 from os import PathLike
@@ -12,7 +12,7 @@ from mstl.training.trainer import run_training
 
 def fit(
     config: TrainConfig | None = None,
-    callbacks: Iterable[Any] = (),
+    callbacks: Iterable[object] = (),
     resume: str | PathLike[str] | None = None,
     **options: Any,
 ) -> TrainState:
@@ -20,16 +20,17 @@ def fit(
 
     Args:
         config: The settings; made from ``options`` if not given.
-        callbacks: Objects with ``on_epoch_end(state)`` and, if they like, ``on_end(state)``, called after mstl's own.
-        resume: The folder of a run to go on with, in its own settings; more epochs may be given.
+        callbacks: Objects with any of ``on_start(state)``, ``on_epoch_end(state)`` and ``on_end(state)``, called after
+            mstl's own (:mod:`mstl.training.callbacks`).
+        resume: The folder of a run to go on with, with its own settings; more epochs may be given.
         **options: Fields of :class:`mstl.TrainConfig`, such as ``data="Canidae"``, ``epochs=3``.
 
     Returns:
         The state at the end. The run's folder holds best.ckpt, last.ckpt, config.json, history.csv, history.json,
-        curves.png, predictions.png, report.html and, for ``mstl report``, report.npz. A folder that holds a run
-        already is not touched: the new one gets ``-2`` after its name.
+        curves.png, predictions.png, report.html and, for ``mstl report``, report.npz. A folder that already holds a
+        run is left alone: the new one gets ``-2`` after its name.
 
     Raises:
-        MstlError: Settings, data, weights or folder are not right.
+        MstlError: Settings, data, weights or folder are invalid.
     """
     return run_training(config or TrainConfig(**options), [*callbacks, RunPages()], resume)

@@ -1,1 +1,1 @@
-"""Fine-tuning: what is frozen, the step, the loop, and what is kept of it."""
+"""Fine-tuning: recipes, freezing, optimizers, the training loop, checkpoints and resuming."""

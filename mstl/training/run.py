@@ -12,7 +12,8 @@ from mstl.data.loading.loader import Loader
 from mstl.data.loading.mixup import Mixer
 from mstl.evaluation.evaluate import evaluate
 from mstl.evaluation.metrics import Evaluation
-from mstl.features.extractor import FeatureExtractor, FeatureLoader
+from mstl.features.extractor import FeatureExtractor
+from mstl.features.feature_loader import FeatureLoader
 from mstl.models.fusing import FusedModel, Runner
 from mstl.runtime.memory import trim_memory
 from mstl.runtime.processes import ProcessGroup
