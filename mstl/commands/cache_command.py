@@ -25,17 +25,17 @@ def list_() -> None:
 
     An image counts once for each of its views.
     """
-    from mstl.features.cache_folders import features_folder, list_spaces
+    from mstl.features.cache_folders import features_folder, list_folders
     from mstl.features.cache_size import show_size, size_limit
 
-    spaces, limit = list_spaces(), size_limit()
-    if spaces:
+    folders, limit = list_folders(), size_limit()
+    if folders:
         print(f"{'name':<14}{'model':<18}{'stage':<10}{'images':>9}{'size':>10}  last used")
-    for space in spaces:
-        model, stage = (str(space.description.get(key, "-")) for key in ("model", "stage"))
-        size, used = show_size(space.bytes), show_time(space.last_used)
-        print(f"{space.name[:NAME]:<14}{model:<18}{stage:<10}{space.rows:>9,}{size:>10}  {used}")
-    total = sum(space.bytes for space in spaces)
+    for folder in folders:
+        model, stage = (str(folder.description.get(key, "-")) for key in ("model", "stage"))
+        size, used = show_size(folder.bytes), show_time(folder.last_used)
+        print(f"{folder.name[:NAME]:<14}{model:<18}{stage:<10}{folder.rows:>9,}{size:>10}  {used}")
+    total = sum(folder.bytes for folder in folders)
     print(f"{show_size(total)} of {show_size(limit)} (MSTL_CACHE_SIZE) in {features_folder()}")
 
 
@@ -46,10 +46,10 @@ def clear(names: tuple[str, ...]) -> None:
 
     `mstl cache list` shows the names. What is removed is computed again when it is needed.
     """
-    from mstl.features.cache_folders import clear as clear_spaces
+    from mstl.features.cache_folders import clear as clear_features
     from mstl.features.cache_size import show_size
 
-    print(f"{show_size(clear_spaces(names or None))} freed")
+    print(f"{show_size(clear_features(names or None))} freed")
 
 
 def show_time(seconds: float | None) -> str:

@@ -1,58 +1,79 @@
-"""What the frozen part of a net makes of each photo: computed once, then kept in memory and on disk.
+"""FeatureExtractor: what a frozen backbone makes of each image, computed once.
 
-With a frozen backbone, a photo comes out of it the same in every epoch. So each photo goes through it once for each
-view, and what is trained gets what came out. Donahue et al., "DeCAF", 2014, trained classifiers on such features.
+A frozen backbone gives the same activations for an image in every epoch. So each image runs through it once for each
+view, and training starts from the activations, which are cached on disk for later runs. Donahue et al., "DeCAF", 2014,
+trained classifiers on such features.
 """
 
 import hashlib
 import logging
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import mindspore as ms
 import numpy as np
+from mindspore import nn
+from numpy.typing import NDArray
 
-from mstl.data.checking.scan import in_threads
-from mstl.data.dataset import subset
+from mstl.config import Preprocessing, TrainConfig
+from mstl.data.dataset import ImageSet, content_digest, subset
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.transforms import eval_transforms, train_transforms
+from mstl.data.samples import stamp
+from mstl.data.threads import in_threads
 from mstl.errors import MstlError
 from mstl.features.feature_cache import FeatureCache
-from mstl.files import digest
+from mstl.features.shard import FloatArray
+from mstl.models.fusing import Runner
 from mstl.runtime.memory import available_memory
 
 logger = logging.getLogger("mstl")
-FORMAT = 1  # of what is kept; another one makes all that is on disk worthless
-FETCHED = 1000  # photos whose features are read at a time, so that not all are in memory twice
-SHARE = 0.5  # of the free memory that features may take
-PACK_SECONDS = 60  # an extraction that is stopped loses no more than this
+
+FORMAT = 2  # of what is cached; raise it to make everything on disk worthless
+ROWS_AT_A_TIME = 1000  # read from the cache, so that not all are in memory twice
+MEMORY_SHARE = 0.5  # of the free memory that features may take
+SHARD_BYTES = 32 * 10**6  # features that are cached together,
+SHARD_SECONDS = 60  # or sooner: a run that is stopped loses no more than this
 
 
 class FeatureExtractor:
-    """The frozen beginning of a net, ready to be asked what it makes of photos.
+    """The frozen stages of a model, ready to compute the activations of images.
 
     Args:
-        net: The net.
-        policy: The :class:`mstl.training.freeze.Freeze`, with at least one frozen stage.
-        front: A function that gives what turns (n, 3, H, W) images into (n, C, h, w) activations, as
-            :meth:`mstl.models.fusing.FusedModel.front` does; called when it is first needed.
-        preprocessing: How a photo becomes the net's input.
-        config: The run's settings: ``augment`` and ``seed`` for all views but the first, ``workers``.
+        model: The model.
+        stage: Its last frozen stage, or ``"backbone"``.
+        frozen_cells: The frozen layers.
+        front: Gives the compiled frozen stages, from (n, 3, H, W) images to (n, C, h, w) activations, as
+            :meth:`mstl.models.fusing.FusedModel.front` does; called when they are first needed.
+        preprocessing: How an image becomes the model's input.
+        config: The settings of the run: ``augment`` and ``seed`` for all views but the first, and ``workers``.
 
     Attributes:
-        computed, known: How many activations had to be computed so far, and how many were on disk.
+        computed: The number of activations that were computed so far.
+        known: The number of activations that were cached.
+        shape: (C, h, w) of an image's activations.
     """
 
-    def __init__(self, model, policy, front, preprocessing, config):
+    def __init__(
+        self,
+        model: nn.Cell,
+        stage: str,
+        frozen_cells: Iterable[nn.Cell],
+        front: Callable[[], Runner],
+        preprocessing: Preprocessing,
+        config: TrainConfig,
+    ) -> None:
         self.front, self.preprocessing = front, preprocessing
         self.augment, self.seed, self.workers = config.augment, config.seed, config.workers
         self.computed = self.known = 0
-        self.store = FeatureCache(
+        self.cache = FeatureCache(
             {
                 "format": FORMAT,
                 "model": model.architecture,
-                "stage": policy.upto,
-                "weights": digest_of(policy.frozen),
+                "stage": stage,
+                "weights": parameter_digest(frozen_cells),
                 "padding": [model.padding, model.pool_padding],
                 "preprocessing": preprocessing.to_dict(),
                 "transforms": "squeezed" if config.augment == "food" else "centered",
@@ -60,65 +81,82 @@ class FeatureExtractor:
                 "device": ms.get_context("device_target"),
             }
         )
-        if policy.upto == "backbone":  # known without computing anything
+        self.shape: tuple[int, ...]
+        if stage == "backbone":  # known without computing anything
             self.shape = (model.num_features, 1, 1)
         else:
-            self.shape = front()(np.zeros((1, 3, *2 * [preprocessing.image_size]), np.float32)).shape[1:]
-
-    def fits(self, photos):
-        """Whether the activations of so many photos fit into memory."""
-        return photos * self.row_bytes <= SHARE * available_memory()
+            side = preprocessing.image_size
+            self.shape = front()(np.zeros((1, 3, side, side), np.float32)).shape[1:]
 
     @property
-    def row_bytes(self):
-        """Memory that a photo's activations take."""
-        return int(np.prod(self.shape)) * self.dtype.itemsize
+    def dtype(self) -> np.dtype[np.float32] | np.dtype[np.float16]:
+        """Pooled features are small and keep float32; activation maps take half the memory in float16."""
+        return np.dtype(np.float32) if self.shape[1:] == (1, 1) else np.dtype(np.float16)
 
-    @property
-    def dtype(self):
-        """Pooled features are small and kept in full; maps of activations take half the memory in float16."""
-        return np.dtype(np.float32 if self.shape[1:] == (1, 1) else np.float16)
+    def fits(self, num_images: int) -> bool:
+        """Whether the activations of so many images fit into memory."""
+        row_bytes = int(np.prod(self.shape)) * self.dtype.itemsize
+        return num_images * row_bytes <= MEMORY_SHARE * available_memory()
 
-    def activations(self, images, view=0):
-        """What comes out for each photo of a set, from memory or disk where it is known.
+    def activations(self, images: ImageSet, view: int = 0) -> FloatArray:
+        """The activations of all images, cached or computed.
 
         Args:
-            images: An :class:`mstl.data.dataset.ImageSet`.
-            view: 0 for the centre of the photo, as in validation; others are augmented, each in its own way.
+            images: The images.
+            view: 0 for the centre of each image, as in validation; any other is augmented, each in its own way.
 
         Returns:
-            (N, C, h, w), in the set's order; float32, or float16 for maps.
+            (N, C, h, w), in the order of the images; float32, or float16 for activation maps.
 
         Raises:
-            MstlError: A photo cannot be read.
+            MstlError: An image cannot be read, or the activations are not finite.
         """
-        contents = in_threads(content, images.paths, "reading")
-        keys = [f"{text}-{view}-{self.augment}-{self.seed}" if view else f"{text}-0" for text in contents]
-        rows = np.empty((len(images), *self.shape), self.dtype)
-        missing = self.fetch(keys, rows)
+        stamps = [stamp(path) for path in images.paths]
+        suffix = f"-{view}-{self.augment}-{self.seed}" if view else "-0"
+        keys = [digest + suffix for digest in current_digests(images, stamps)]
+        extraction = Extraction(images, stamps, keys, np.empty((len(images), *self.shape), self.dtype))
+        missing = self._read_cached(extraction)
         first = {keys[index]: index for index in reversed(missing)}
         if first:
-            self.compute(images, np.array(sorted(first.values())), view, keys, rows)
-            for index in missing:  # the same photo under two names
-                rows[index] = rows[first[keys[index]]]
-        return rows
+            self._compute(extraction, view, np.array(sorted(first.values())))
+            for index in missing:  # the same image under two names
+                extraction.rows[index] = extraction.rows[first[keys[index]]]
+        return extraction.rows
 
-    def fetch(self, keys, rows):
-        """Put what is on disk into ``rows``; gives the indices of what is not."""
-        missing = []
-        for start in range(0, len(keys), FETCHED):
-            part = keys[start : start + FETCHED]
-            known = self.store.get(dict.fromkeys(part))
+    def _read_cached(self, extraction: "Extraction") -> list[int]:
+        """Fill in the rows that are cached; the indices of those that are not."""
+        missing, keys = [], extraction.keys
+        for start in range(0, len(keys), ROWS_AT_A_TIME):
+            part = keys[start : start + ROWS_AT_A_TIME]
+            cached = self.cache.get(part)
             for index, key in enumerate(part, start):
-                if key in known:
-                    rows[index] = known[key].reshape(self.shape)
+                if key in cached:
+                    extraction.rows[index] = cached[key].reshape(self.shape)
                 else:
                     missing.append(index)
         self.known += len(keys) - len(missing)
         return missing
 
-    def compute(self, images, missing, view, keys, rows):
-        """Put the missing photos through the net: into ``rows``, and into the store."""
+    def _compute(self, extraction: "Extraction", view: int, missing: NDArray[np.int64]) -> None:
+        """Fill in the missing rows by the frozen stages, and cache them."""
+        uncached: list[int] = []
+        since = time.monotonic()
+        try:
+            for indices, activations in self._batches(extraction.images, view, missing):
+                extraction.rows[indices] = activations
+                self.computed += len(indices)
+                uncached += indices.tolist()
+                size = len(uncached) * extraction.rows[0].nbytes
+                if size > SHARD_BYTES or time.monotonic() - since > SHARD_SECONDS:
+                    self._cache(extraction, uncached)
+                    uncached, since = [], time.monotonic()
+        finally:  # what was computed before Ctrl-C or an unreadable image is cached as well
+            self._cache(extraction, uncached)
+
+    def _batches(
+        self, images: ImageSet, view: int, missing: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], FloatArray]]:
+        """Run the missing images through the frozen stages: their indices and activations, batch by batch."""
         from tqdm import tqdm
 
         front = self.front()
@@ -129,75 +167,56 @@ class FeatureExtractor:
             transforms, seed = train_transforms(self.preprocessing, self.augment), self.seed
         loader = Loader(part, transforms, front.batch_size, seed, self.workers)
         order = missing[loader.order(view)]
-        done, kept, since = 0, 0, time.monotonic()
-        try:
-            for batch, _ in tqdm(
-                loader.batches(view), total=len(loader), desc="features", leave=False, disable=not sys.stderr.isatty()
-            ):
-                given = front(batch)
-                if not np.isfinite(given).all():
-                    raise MstlError("the frozen part of the net gives values that are not finite: wrong weights?")
-                rows[order[done : done + len(given)]] = np.clip(given, *limits(self.dtype))
-                done += len(given)
-                if time.monotonic() - since > PACK_SECONDS:
-                    self.keep(images, order[kept:done], keys, rows)
-                    kept, since = done, time.monotonic()
-        finally:  # what was computed before Ctrl-C or a bad photo is kept as well
-            self.keep(images, order[kept:done], keys, rows)
-            self.computed += done
+        limits = np.finfo(self.dtype)  # beyond those of float16, activations are clipped
+        batches, quiet, done = loader.batches(view), not sys.stderr.isatty(), 0
+        for batch, _ in tqdm(batches, total=len(loader), desc="features", leave=False, disable=quiet):
+            activations = front(batch)
+            if not np.isfinite(activations).all():
+                raise MstlError("the frozen layers give activations that are not finite: are the weights wrong?")
+            indices = order[done : done + len(activations)]
+            yield indices, np.clip(activations, limits.min, limits.max)
+            done += len(activations)
 
-    def keep(self, images, places, keys, rows):
-        """Write activations to the store, those excepted whose photo has changed since it was read."""
-        if len(places) == 0:
-            return
-        contents = in_threads(content, [images.paths[place] for place in places], "reading")
-        shape = (-1,) if self.shape[1:] == (1, 1) else self.shape
-        pairs = zip(places, contents, strict=True)
-        self.store.put({keys[at]: rows[at].reshape(shape) for at, text in pairs if keys[at].startswith(text)})
+    def _cache(self, extraction: "Extraction", indices: Sequence[int]) -> None:
+        """Cache rows, except those of images that have changed since their digest was taken."""
+        shape = self.shape[:1] if self.shape[1:] == (1, 1) else self.shape
+        paths, stamps = extraction.images.paths, extraction.stamps
+        unchanged = [index for index in indices if stamp(paths[index]) == stamps[index]]
+        self.cache.put({extraction.keys[index]: extraction.rows[index].reshape(shape) for index in unchanged})
 
 
-class FeatureLoader:
-    """Batches of activations, in the place of a :class:`mstl.data.loading.loader.Loader` of photos.
+@dataclass(frozen=True)
+class Extraction:
+    """Images on their way to activations.
 
-    Args:
-        loader: The Loader whose order of photos it keeps.
-        views: A list of (N, C, h, w) arrays, one a view; in each epoch a photo is seen in the next of its views.
+    Attributes:
+        images: The images.
+        stamps: :func:`mstl.data.samples.stamp` of each file, from before its digest was taken.
+        keys: Of each image in the feature cache.
+        rows: (N, C, h, w), filled in along the way.
     """
 
-    def __init__(self, loader, views):
-        self.loader, self.views, self.images = loader, views, loader.images
-
-    def __len__(self):
-        return len(self.loader)
-
-    def batches(self, epoch=0):
-        """One pass: (n, C, h, w) float32 activations and (n,) int32 labels, as Tensors."""
-        order, size = self.loader.order(epoch), self.loader.batch_size
-        for start in range(0, len(order), size):
-            part = order[start : start + size]
-            rows = np.empty((len(part), *self.views[0].shape[1:]), np.float32)
-            view = (part + epoch) % len(self.views)
-            for number, values in enumerate(self.views):
-                rows[view == number] = values[part[view == number]]
-            labels = self.images.labels[part].astype(np.int32)
-            yield ms.Tensor.from_numpy(rows), ms.Tensor.from_numpy(labels)
+    images: ImageSet
+    stamps: Sequence[str | None]
+    keys: Sequence[str]
+    rows: FloatArray
 
 
-def content(path):
-    """A digest of a file's content.
+def current_digests(images: ImageSet, stamps: Sequence[str | None]) -> list[str]:
+    """The digest of each file's content: from the scan, or taken now if the file has changed since then.
 
     Raises:
-        MstlError: It cannot be read.
+        MstlError: A file cannot be read.
     """
-    try:
-        return digest(path)[:32]
-    except OSError as error:
-        reason = error.strerror or error
-        raise MstlError(f"cannot read {path} ({reason}): mend it, or start again without it") from error
+    pairs = zip(images.samples, stamps, strict=True)
+    changed = [sample.path for sample, now in pairs if sample.scan is None or sample.scan.stamp != now]
+    digests = {sample.path: sample.digest for sample in images.samples}
+    digests.update(zip(changed, in_threads(content_digest, changed, "reading"), strict=True))
+    return [digests[path] for path in images.paths]
 
 
-def digest_of(cells):
-    """A digest of the parameters of these cells: of their names, shapes and values."""
+def parameter_digest(cells: Iterable[nn.Cell]) -> str:
+    """The SHA-256 of the parameters of cells: of their names, dtypes, shapes and values."""
     value = hashlib.sha256()
     for cell in cells:
         for parameter in cell.get_parameters():
@@ -205,9 +224,3 @@ def digest_of(cells):
             value.update(f"{parameter.name} {array.dtype} {array.shape}\n".encode())
             value.update(array.data)
     return value.hexdigest()
-
-
-def limits(dtype):
-    """The range of a kind of float: beyond float16's, an activation is held at its end."""
-    info = np.finfo(dtype)
-    return info.min, info.max

@@ -1,212 +1,158 @@
-"""Features of frozen nets, kept on disk so that a later run need not compute them again.
+"""The feature cache: what a frozen backbone makes of each image, on disk for later runs.
 
-A space is a folder for features of one kind: of the same weights, transforms, stage and versions. Its name is the
-digest of the values that say so, which ``space.json`` in it shows; features of any other kind have another folder.
-A space holds packs (:mod:`mstl.features.packs`), written under random names, so that runs at the same time do not
-disturb each other; any run may remove one at any time.
+Features of one kind (of the same weights, transforms, stage and versions) share a folder, whose name is the digest of
+the values in its ``description.json``. It holds shards (:mod:`mstl.features.shard`) under random names, so that
+concurrent runs do not disturb each other. No lock is needed: any run may remove any shard at any time, and another run
+then computes those features again.
 """
 
 import hashlib
 import json
 import logging
+import os
 import secrets
 import threading
-import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 
 from mstl.features.cache_folders import (
     DESCRIPTION,
     SUFFIX,
-    all_files,
+    cache_folders,
+    evict,
     features_folder,
     files_of,
-    remove,
+    is_unfinished,
     remove_if_empty,
-    touch,
 )
 from mstl.features.cache_size import show_size, size_limit
-from mstl.features.packs import DAMAGED, encode, read_header, read_row
+from mstl.features.shard import DamagedShardError, FloatArray, Shard, encode_shard, read_header, read_rows
 from mstl.files import atomic_path, write_json
 
 logger = logging.getLogger("mstl")
 
-ABANDONED = 24 * 3600 * 10**9  # ns after which an unfinished file belongs to no run any more
-
 
 class FeatureCache:
-    """The features of one space on disk. It may lose some at any time; those that it gives are those that were put in.
+    """Features of one kind on disk. Any may be lost at any time; those that it returns are those that were put in.
 
-    Nothing that is wrong with the disk stops a run: what cannot be read is missing, what cannot be written is not kept,
-    and a warning says so. Threads may share a store.
+    Nothing that is wrong with the disk stops a run: what cannot be read is missing, what cannot be written is not
+    cached, and a warning says so. Threads may share a cache.
 
     Args:
-        space: Plain values for JSON: all that the features depend on, but for the photo and its view.
-        limit: Bytes that the packs of all spaces may take together; :func:`size_limit` if not given. At 0 nothing is
-            read or written.
+        description: Plain values for JSON: all that the features depend on, except the image and its view.
+        limit: Bytes that the shards of all kinds may take together; None for :func:`size_limit`. At 0 nothing is read
+            or written.
 
     Raises:
-        MstlError: ``MSTL_CACHE_SIZE`` is no size.
+        MstlError: ``MSTL_CACHE_SIZE`` is not a size.
     """
 
-    def __init__(self, space, limit=None):
-        self.space = space
+    def __init__(self, description: Mapping[str, object], limit: int | None = None) -> None:
+        self.description = description
         self.limit = size_limit() if limit is None else limit
-        self.digest = hashlib.sha256(canonical(space).encode()).hexdigest()
-        self.folder = features_folder() / self.digest[:32]
-        self.packs = {}  # by file name, those that can be used
-        self.places = {}  # by key, a list of (file name, row)
-        self.seen = set()  # file names, whether they can be used or not
-        self.used = set()  # paths that this store does not evict: it has written or read them
+        text = json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        self.name = hashlib.sha256(text.encode()).hexdigest()[:32]
+        self.folder = features_folder() / self.name
+        self.shards: dict[Path, Shard] = {}  # those that can be read
+        self.seen: set[Path] = set()  # whether they can be read or not
+        self.in_use: set[Path] = set()  # read or written here, so never evicted from here
         self.full = self.failed = False  # once said, not said again
-        self.lock = threading.Lock()  # of what get keeps in mind
+        self.lock = threading.Lock()  # of shards and seen
 
-    def get(self, keys):
-        """The features that are there.
-
-        Args:
-            keys: Strings.
-
-        Returns:
-            A dict from key to an array as it was kept: float32, or float16 for some with more than one dimension. A key
-            whose features are not there, or are damaged, is not in it.
-        """
+    def get(self, keys: Iterable[str]) -> dict[str, FloatArray]:
+        """The rows that are cached, by key, in the order asked for; what is missing or damaged is left out."""
         if not self.limit:
             return {}
-        keys = list(dict.fromkeys(keys))
-        found = {}
+        keys = dict.fromkeys(keys)
         with self.lock:
-            if any(self._place(key) is None for key in keys):
-                self._look()
-            while wanted := self._by_pack(key for key in keys if key not in found):
-                for name, rows in wanted.items():  # each gives all of its rows, or is not asked again
-                    found.update(self._read(name, rows))
+            found = self._read(set(keys))
+            if len(found) < len(keys):
+                self._find_shards()
+                found |= self._read(keys.keys() - found.keys())
         return {key: found[key] for key in keys if key in found}
 
-    def put(self, items):
-        """Keep features, as one pack: some tens of MB at a time make few files, and lose little where a run is stopped.
-
-        Rows of one dimension are kept as they are. Larger ones, which are maps of activations, become float16, unless
-        one of them would overflow or lose too much. Nothing is replaced: under a key, put only what is the same each
-        time.
+    def put(self, rows: Mapping[str, FloatArray]) -> None:
+        """Cache rows as one shard: some tens of MB at a time make few files, and lose little in a stopped run.
 
         Args:
-            items: A dict from key to a float32 or float16 array, all of the same shape.
+            rows: By key. Nothing is replaced: a key stands for the same features each time.
 
         Raises:
-            ValueError: Other dtypes, or several shapes.
+            ValueError: A row is neither float32 nor float16.
         """
-        if not items or not self.limit or self.failed:
+        if not rows or not self.limit or self.failed:
             return
-        parts = encode(self.digest, items)
-        size = sum(len(part) for part in parts)
-        own = sum(file.size for file in all_files() if file.path in self.used)
-        if own + size > self.limit:
+        content = encode_shard(self.name, rows)
+        own = sum(status.st_size for path, status in files_of(*cache_folders()).items() if path in self.in_use)
+        if own + len(content) > self.limit:
             if not self.full:
-                logger.info(
-                    "not all features are kept: %s more would exceed the limit of %s (MSTL_CACHE_SIZE)",
-                    show_size(size),
-                    show_size(self.limit),
-                )
+                more, limit = show_size(len(content)), show_size(self.limit)
+                logger.info("not all features are cached: %s more would exceed MSTL_CACHE_SIZE (%s)", more, limit)
             self.full = True
             return
         path = self.folder / f"{secrets.token_hex(16)}{SUFFIX}"
-        self.used.add(path)
+        self.in_use.add(path)
         try:
-            self._write(path, parts)
+            self._write(path, content)
         except OSError as error:
             self.failed = True
-            logger.warning("the features are not kept: cannot write into %s: %s", self.folder, error.strerror or error)
+            logger.warning("features are not cached: cannot write into %s: %s", self.folder, error.strerror or error)
             remove_if_empty(self.folder)
             return
-        self._evict()
+        evict(self.limit, self.in_use)
 
-    def _place(self, key):
-        """Where a key's features are: (file name, row); None if they are in no pack that can be used."""
-        return next((place for place in self.places.get(key, ()) if place[0] in self.packs), None)
-
-    def _by_pack(self, keys):
-        """A dict from file name to the (row, key) that are wanted of it."""
-        wanted = {}
-        for key in keys:
-            if place := self._place(key):
-                wanted.setdefault(place[0], []).append((place[1], key))
-        return wanted
-
-    def _look(self):
-        """Read the headers of packs that are new."""
-        for file in files_of(self.folder):
-            name = file.path.name
-            if file.unfinished or name in self.seen:
+    def _find_shards(self) -> None:
+        """Read the index of each new shard."""
+        for path in files_of(self.folder):
+            if is_unfinished(path) or path.suffix != SUFFIX or path in self.seen:
                 continue
-            self.seen.add(name)
+            self.seen.add(path)
             try:
-                pack = read_header(file.path)
-                if pack.space != self.digest:
-                    raise ValueError("of another space")
-            except FileNotFoundError:  # evicted a moment ago
-                continue
-            except (OSError, *DAMAGED) as error:
-                self._discard(name, error)
-                continue
-            self.packs[name] = pack
-            for row, key in enumerate(pack.keys):
-                self.places.setdefault(key, []).append((name, row))
+                self.shards[path] = read_header(path)
+                if self.shards[path].name != self.name:
+                    raise DamagedShardError("of other features")
+            except (OSError, DamagedShardError) as error:
+                self._give_up(path, error)
 
-    def _read(self, name, rows):
-        """Some rows of a pack, as a dict by key. If any of them cannot be had, the pack is given up."""
-        path, pack, found = self.folder / name, self.packs[name], {}
-        try:
-            with open(path, "rb") as file:
-                for row, key in sorted(rows):
-                    found[key] = read_row(file, pack, row)
-        except FileNotFoundError:  # evicted by another run
-            del self.packs[name]
-        except (OSError, ValueError) as error:
-            self._discard(name, error)
-        if found and path not in self.used:
-            self.used.add(path)
-            touch(path)
+    def _read(self, keys: set[str]) -> dict[str, FloatArray]:
+        """The rows under these keys, each from any shard that has it."""
+        found: dict[str, FloatArray] = {}
+        for path, shard in list(self.shards.items()):
+            if here := (keys - found.keys()) & shard.rows.keys():
+                self.in_use.add(path)
+                with suppress(OSError):  # in a folder that cannot be written
+                    os.utime(path)  # the time that eviction goes by
+                try:
+                    found.update(read_rows(path, shard, here))
+                except (OSError, DamagedShardError) as error:
+                    self._give_up(path, error)
         return found
 
-    def _discard(self, name, error):
-        """Give up a pack that cannot be read, and remove it where that is for good."""
-        self.packs.pop(name, None)
-        path = self.folder / name
+    def _give_up(self, path: Path, error: OSError | DamagedShardError) -> None:
+        """Do without a shard; remove it if it is damaged."""
+        self.shards.pop(path, None)
+        if isinstance(error, FileNotFoundError):  # evicted by another run
+            return
         if isinstance(error, OSError):
             reason = error.strerror or error
-            logger.warning("kept features cannot be read, and are computed again: %s: %s", path, reason)
+            logger.warning("cached features cannot be read and are computed again: %s: %s", path, reason)
             return
-        logger.warning("kept features are damaged, and are computed again: %s: %s", path, error)
-        remove(path)
-        remove_if_empty(self.folder)
+        logger.warning("cached features are damaged and are computed again: %s: %s", path, error)
+        with suppress(OSError):  # in a folder that cannot be written
+            path.unlink(missing_ok=True)
+            remove_if_empty(self.folder)
 
-    def _write(self, path, parts):
-        """Write a pack, and the space's description where there is none."""
-        for attempt in ("first", "last"):
+    def _write(self, path: Path, content: bytes) -> None:
+        """Write a shard, and the folder's description where there is none."""
+        for attempts_left in (4, 3, 2, 1, 0):
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                with atomic_path(path) as temporary, open(temporary, "wb") as file:
-                    file.writelines(parts)
+                with atomic_path(path) as temporary:
+                    temporary.write_bytes(content)
                 if not (self.folder / DESCRIPTION).exists():
-                    write_json(self.folder / DESCRIPTION, self.space)
+                    write_json(self.folder / DESCRIPTION, self.description)
                 return
             except FileNotFoundError:  # another run has just removed the folder, which was empty
-                if attempt == "last":
+                if not attempts_left:
                     raise
-
-    def _evict(self):
-        """Remove the packs used least recently, until all are within the limit; never one that this store has used."""
-        files = sorted(all_files(), key=lambda file: (file.last_used, file.path.name))
-        total, now = sum(file.size for file in files), time.time_ns()
-        for file in files:
-            if file.unfinished:
-                useless = file.last_used < now - ABANDONED
-            else:
-                useless = total > self.limit and file.path not in self.used
-            if useless and remove(file.path):
-                total -= file.size
-                remove_if_empty(file.path.parent)
-
-
-def canonical(space):
-    """The one text of a space's values, whatever the order of their names."""
-    return json.dumps(space, sort_keys=True, separators=(",", ":"), allow_nan=False)

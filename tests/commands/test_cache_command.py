@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from mstl.commands import cache_command
-from mstl.features.cache_folders import features_folder, list_spaces
+from mstl.features.cache_folders import features_folder, list_folders
 from mstl.features.feature_cache import FeatureCache
 
-SPACE = {
+DESCRIPTION = {
     "format": 1,
     "model": "resnet50",
     "weights": "0123456789abcdef",
@@ -33,8 +33,8 @@ def run(*arguments):
     return CliRunner().invoke(cache_command.main, arguments)
 
 
-def fill(space, rows, size=1000):
-    one = FeatureCache(space)
+def fill(description, rows, size=1000):
+    one = FeatureCache(description)
     one.put({f"{index}": np.zeros(size, np.float32) for index in range(rows)})
     return one.folder
 
@@ -46,9 +46,9 @@ def test_an_empty_list():
 
 def test_list():
     moment = time.mktime((2024, 3, 5, 7, 9, 0, 0, 0, -1))
-    old = fill(SPACE | {"model": "resnet18", "stage": "layer3"}, 3, 250_000)
-    os.utime(next(old.glob("*.pack")), (moment, moment))
-    new = fill(SPACE, 1200)
+    old = fill(DESCRIPTION | {"model": "resnet18", "stage": "layer3"}, 3, 250_000)
+    os.utime(next(old.glob("*.safetensors")), (moment, moment))
+    new = fill(DESCRIPTION, 1200)
     done = run("list")
     assert done.exit_code == 0
     head, first, second, total = done.output.splitlines()
@@ -59,46 +59,48 @@ def test_list():
     assert head.index("size") + 4 == first.index("MB") + 2 == second.index("MB") + 2
 
 
-@pytest.mark.parametrize("space", [{}, {"model": None, "stage": ["a", 1]}, {"model": "a model of a very long name"}])
-def test_list_of_spaces_that_say_little(space):
-    folder = fill(space, 2)
+@pytest.mark.parametrize(
+    "description", [{}, {"model": None, "stage": ["a", 1]}, {"model": "a model of a very long name"}]
+)
+def test_list_of_folders_that_say_little(description):
+    folder = fill(description, 2)
     assert run("list").exit_code == 0
     assert folder.name[:12] in run("list").output
-    (folder / "space.json").unlink()
+    (folder / "description.json").unlink()
     line = run("list").output.splitlines()[1]
     assert line.split()[:4] == [folder.name[:12], "-", "-", "2"]
 
 
 def test_list_of_a_folder_without_files():
-    folder = fill(SPACE, 1)
-    next(folder.glob("*.pack")).unlink()
+    folder = fill(DESCRIPTION, 1)
+    next(folder.glob("*.safetensors")).unlink()
     line = run("list").output.splitlines()[1]
     assert line.split() == [folder.name[:12], "resnet50", "backbone", "0", "0", "B", "-"]
 
 
 def test_clear_all():
-    folders = [fill(SPACE, 300), fill(SPACE | {"stage": "layer3"}, 700)]
-    size = sum(path.stat().st_size for folder in folders for path in folder.glob("*.pack"))
+    folders = [fill(DESCRIPTION, 300), fill(DESCRIPTION | {"stage": "layer3"}, 700)]
+    size = sum(path.stat().st_size for folder in folders for path in folder.glob("*.safetensors"))
     done = run("clear")
     assert (done.exit_code, done.output) == (0, f"{size / 1e6:.2f} MB freed\n")
-    assert list_spaces() == [] and not any(folder.exists() for folder in folders)
+    assert list_folders() == [] and not any(folder.exists() for folder in folders)
     assert run("clear").output == "0 B freed\n"
 
 
 def test_clear_one_by_the_name_that_the_list_shows():
-    gone, stays = fill(SPACE, 3, 100_000), fill(SPACE | {"stage": "layer3"}, 7)
+    gone, stays = fill(DESCRIPTION, 3, 100_000), fill(DESCRIPTION | {"stage": "layer3"}, 7)
     names = [line.split()[0] for line in run("list").output.splitlines()[1:-1]]
     done = run("clear", next(name for name in names if gone.name.startswith(name)))
     assert (done.exit_code, done.output) == (0, "1.2 MB freed\n")
-    assert [space.name for space in list_spaces()] == [stays.name]
+    assert [folder.name for folder in list_folders()] == [stays.name]
 
 
 def test_an_unknown_name_is_one_line_and_removes_nothing():
-    folder = fill(SPACE, 3)
+    folder = fill(DESCRIPTION, 3)
     done = run("clear", folder.name[:12], "resnet50")
     assert done.exit_code == 1
     assert done.output.splitlines() == [
-        "mstl: error: nothing is kept under the name 'resnet50': `mstl cache list` shows the names"
+        "mstl: error: no cached features are named 'resnet50': `mstl cache list` shows the names"
     ]
     assert folder.exists()
 

@@ -9,10 +9,12 @@ import pytest
 
 import mstl
 from mstl.config import TrainConfig
+from mstl.data.dataset import content_digest
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.transforms import eval_transforms
 from mstl.features import extractor
-from mstl.features.extractor import FeatureExtractor, FeatureLoader
+from mstl.features.extractor import FeatureExtractor
+from mstl.features.feature_loader import FeatureLoader
 from mstl.models.fusing import FusedModel
 from mstl.training.freeze import Freeze
 from tests.conftest import COLORS, write_photo
@@ -110,9 +112,9 @@ def test_whatever_else_changes_makes_all_anew(net, photos, home):
 def test_a_cut_off_file_is_made_anew(net, photos, home):
     images, _ = mstl.load_data(str(photos))
     before, _ = ask(net, images)
-    packs = [path for path in (home / "features").rglob("*") if path.is_file() and path.name != "space.json"]
-    assert packs
-    for path in packs:
+    shards = list((home / "features").rglob("*.safetensors"))
+    assert shards
+    for path in shards:
         os.truncate(path, path.stat().st_size // 2)
     rows, computed = ask(net, images)
     assert computed == 12
@@ -129,18 +131,35 @@ def test_a_photo_under_two_names_is_computed_once(net, photos, home):
     np.testing.assert_array_equal(rows[:12], rows[12:])
 
 
-def test_a_photo_that_changes_while_it_is_read_is_not_kept(net, photos, home, monkeypatch):
+def test_an_image_that_changes_while_it_is_read_is_not_cached(net, photos, home, monkeypatch):
     images, _ = mstl.load_data(str(photos))
-    real, calls = extractor.content, []
+    path = photos / "train" / "red" / "red-2.jpg"
+    before, status = path.read_bytes(), path.stat()
 
-    def content(path):
-        calls.append(path)
-        return real(path) if len(calls) <= 12 or "red-2" not in path else "0" * 32
+    def changed_first(*args):
+        write_photo(path, COLORS["green"], 7)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        return eval_transforms(*args)
 
-    monkeypatch.setattr(extractor, "content", content)
-    assert ask(net, images)[1] == 12
-    monkeypatch.setattr(extractor, "content", real)
-    assert ask(net, images)[1] == 1
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(extractor, "eval_transforms", changed_first)
+        assert ask(net, images)[1] == 12
+    path.write_bytes(before)  # the content that the scan has seen, of which nothing was computed
+    rows, computed = ask(net, images)
+    assert computed == 1
+    index = images.paths.index(str(path))
+    assert rows[index] == pytest.approx(by_hand(net, images, 5)[index], abs=1e-4)
+
+
+def test_an_image_is_not_hashed_again_after_the_scan(net, photos, home, monkeypatch):
+    images, _ = mstl.load_data(str(photos))
+    hashed = []
+    monkeypatch.setattr(extractor, "content_digest", lambda path: hashed.append(path) or content_digest(path))
+    assert [ask(net, images, view=view)[1] for view in (0, 1, 0)] == [12, 12, 0]
+    assert hashed == []
+    os.utime(images.paths[3])
+    assert ask(net, images)[1] == 0
+    assert hashed == [images.paths[3]]
 
 
 def test_views_take_turns(photos):
@@ -189,7 +208,7 @@ def test_a_full_disk_does_not_stop_a_run(photos, tmp_path, home, caplog, monkeyp
     (home / "features").write_text("in the way")
     state = mstl.fit(data=str(photos), out=str(tmp_path / "run"), epochs=1, **TINY)
     assert len(state.history) == 1
-    assert "features are not kept" in caplog.text
+    assert "features are not cached" in caplog.text
 
 
 def test_a_resumed_run_ends_like_an_uninterrupted_one(photos, tmp_path, home):
