@@ -1,6 +1,7 @@
 """No option without an effect: each one changes something that can be seen."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -48,25 +49,28 @@ CHANGES = {
     "seed": (2, {}),
 }
 ELSEWHERE = {  # option: the test that shows its effect
-    "data": "test_commands.test_default_folder",
-    "val": "test_sources",
-    "val_split": "test_sources",
-    "strict": "test_check",
-    "cache": "test_features.test_training_is_the_same_with_and_without",
-    "mode": "test_step.test_mode_is_chosen",
-    "amp": "below",
-    "best": "below",
-    "patience": "test_resume.test_early_stopping",
-    "workers": "test_runtime.test_workers_are_clamped_to_the_cores",
-    "device": "test_runtime.test_auto_takes_the_first_that_works",
-    "tensorboard": "below",
-    "report": "below",
-    "out": "test_training.test_a_run_leaves_all_its_files",
+    "data": "commands/test_commands.py::test_default_folder",
+    "val": "data/test_load_data.py::test_other_validation_data",
+    "val_split": "data/test_load_data.py::test_a_folder_of_classes_is_split",
+    "strict": "data/test_checks.py::test_unusable_files",
+    "cache": "features/test_extractor.py::test_training_is_the_same_with_and_without",
+    "mode": "training/test_train_step.py::test_mode_is_chosen",
+    "amp": "commands/test_options.py::test_mixed_precision_is_refused_where_the_device_has_none",
+    "best": "commands/test_options.py::test_best_by_loss_or_accuracy",
+    "patience": "training/test_resume.py::test_early_stopping",
+    "workers": "runtime/test_runtime.py::test_workers_are_clamped_to_the_cores",
+    "device": "runtime/test_runtime.py::test_auto_takes_the_first_that_works",
+    "tensorboard": "commands/test_options.py::test_tensorboard",
+    "report": "commands/test_options.py::test_no_report",
+    "out": "training/test_training.py::test_a_run_leaves_all_its_files",
 }
 
 
 def test_every_option_is_looked_at():
     assert set(CHANGES) | set(ELSEWHERE) == {item.name for item in dataclasses.fields(TrainConfig)}
+    for where in ELSEWHERE.values():
+        file, test = where.split("::")
+        assert f"def {test}(" in (Path(__file__).parents[1] / file).read_text(encoding="utf-8"), where
 
 
 @pytest.fixture(scope="module")
