@@ -28,7 +28,7 @@ _MODULES = {
     "efficientnet_lite0": "mstl.models.factory",
     "build_model": "mstl.models.factory",
     "load_weights": "mstl.models.loading",
-    "load_data": "mstl.data.dataset",
+    "load_data": "mstl.data.load_data",
     "fit": "mstl.fitting",
     "Predictor": "mstl.predictor",
     "Evaluation": "mstl.evaluation.metrics",

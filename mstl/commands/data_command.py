@@ -19,10 +19,10 @@ def main() -> None:
 @shared.command_of(main, "list")
 def list_() -> None:
     """List the datasets that mstl knows by name."""
-    from mstl.data.finding import archive, demo
+    from mstl.data.finding import demo, known_datasets
 
     rows = [("demo", demo.folder(), demo.WHAT)]
-    rows += [(name, archive.folder_of(name), entry.what) for name, entry in archive.KNOWN.items()]
+    rows += [(name, known_datasets.folder_of(name), entry.what) for name, entry in known_datasets.KNOWN.items()]
     print(f"{'name':<16}{'here':<6}what")
     for name, folder, what in rows:
         print(f"{name:<16}{'yes' if folder.is_dir() else '':<6}{what}")
@@ -32,12 +32,12 @@ def list_() -> None:
 @click.argument("name")
 def get(name: str) -> None:
     """Download the dataset NAME, unless it is here already, and print its folder."""
-    from mstl.data.finding import archive, demo
+    from mstl.data.finding import demo, known_datasets
     from mstl.errors import MstlError
 
-    if name != "demo" and name not in archive.KNOWN:
-        raise MstlError(f"no dataset named {name!r}: known are {', '.join(['demo', *archive.KNOWN])}")
-    print(demo.make() if name == "demo" else archive.get(name))
+    if name != "demo" and name not in known_datasets.KNOWN:
+        raise MstlError(f"no dataset named {name!r}: known are {', '.join(['demo', *known_datasets.KNOWN])}")
+    print(demo.make() if name == "demo" else known_datasets.get(name))
 
 
 @shared.command_of(main)
@@ -57,18 +57,20 @@ def check(data: str, val: str | None, out: Path, quarantine: Path | None) -> Non
     Finds files that are unusable or unusual, the same image (exactly or nearly) in training and validation or under
     two labels, and classes that are too small, imbalanced or missing from one split.
     """
-    from mstl.data.checking import checks
-    from mstl.data.finding.source import find_source
+    from mstl.data.checking.check_summary import summary, write_csv
+    from mstl.data.checking.checks import check_dataset
+    from mstl.data.checking.quarantine import move_unusable
+    from mstl.data.finding.sources import find_dataset
 
-    source = find_source(data, val)
-    inspection = checks.inspect(source)
-    print(checks.summary(data, inspection))
-    checks.write_csv(inspection.findings, out)
-    print(f"{len(inspection.findings)} findings are in {out}")
-    moved = checks.quarantine(source, inspection, quarantine) if quarantine else {}
+    found = find_dataset(data, val)
+    checked = check_dataset(found)
+    print(summary(data, checked))
+    write_csv(checked.findings, out)
+    print(f"{len(checked.findings)} findings are in {out}")
+    moved = move_unusable(checked, quarantine) if quarantine else {}
     if moved:
         print(f"{len(moved)} files moved into {quarantine}")
-    left = [finding for finding in inspection.errors if source.train.folder is None or finding.path not in moved]
+    left = [finding for finding in checked.errors if found.train.folder is None or finding.path not in moved]
     if left:
         print(f"{len(left)} must be fixed")
         sys.exit(3)
@@ -100,7 +102,7 @@ def split(src: str, out: Path, val_split: float, seed: int, link: bool) -> None:
 def preview(data: str, augment: str, out: Path, count: int, image_size: int, seed: int) -> None:
     """Draw a sheet of DATA's training images as the model sees them."""
     from mstl.config import Preprocessing
-    from mstl.data.dataset import load_data
+    from mstl.data.load_data import load_data
     from mstl.report.plots import save
     from mstl.report.plots.preview import augmentation_sheet
 

@@ -70,7 +70,7 @@ def summary(evaluation: "Evaluation", rejector: "Rejector | None") -> Iterator[s
 
 def table(evaluation: "Evaluation") -> Iterator[str]:
     """Lines with the metrics of each class; of many classes, the worst ones."""
-    from mstl.data.checking.checks import shown
+    from mstl.data.image_files import printable
     from mstl.report.plots.style import columns
 
     metrics = (evaluation.precision, evaluation.recall, evaluation.f1)
@@ -82,7 +82,7 @@ def table(evaluation: "Evaluation") -> Iterator[str]:
         (name, *(mean(values) for values in metrics), evaluation.total)
         for name, mean in (("macro average", evaluation.macro), ("weighted average", evaluation.weighted))
     ]
-    rows = [(shown(name), *others) for name, *others in rows]
+    rows = [(printable(name), *others) for name, *others in rows]
     width = max(columns(name) for name, *_ in rows)
     yield f"{'class':<{width}}  precision  recall     F1  images"
     for name, precision, recall, f1, images in rows:
@@ -121,7 +121,7 @@ def find_suspects(evaluations: Sequence["Evaluation"], out: Path) -> str:
     """
     import numpy as np
 
-    from mstl.data.checking.checks import shown
+    from mstl.data.image_files import printable
     from mstl.evaluation.label_errors import find_label_errors, write_label_errors
 
     total = sum(evaluation.total for evaluation in evaluations)
@@ -134,5 +134,5 @@ def find_suspects(evaluations: Sequence["Evaluation"], out: Path) -> str:
     write_label_errors(out / "suspects.csv", found)
     lines = [f"labels: {len(found):,} of {total:,} look wrong (suspects.csv)" + (", most of all" if found else "")]
     for suspect in found[:SUSPECTS]:
-        lines.append(f"  {shown(suspect.path)}: {shown(suspect.label)}, looks like {shown(suspect.suggested)}")
+        lines.append(f"  {printable(suspect.path)}: {printable(suspect.label)}, looks like {printable(suspect.suggested)}")
     return "\n".join(lines)

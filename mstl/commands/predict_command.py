@@ -88,13 +88,13 @@ def readable(answers: Iterable["Prediction | Unreadable"], counts: collections.C
         answers: What :meth:`mstl.predictor.Predictor.stream` gives.
         counts: Counts the images under "read" and "unreadable".
     """
-    from mstl.data.checking.checks import shown
+    from mstl.data.image_files import printable
     from mstl.data.finding.predict_inputs import Unreadable
 
     for answer in answers:
         if isinstance(answer, Unreadable):
             counts["unreadable"] += 1
-            click.echo(f"{shown(answer.path)}: {answer.reason}", err=True)
+            click.echo(f"{printable(answer.path)}: {answer.reason}", err=True)
         else:
             counts["read"] += 1
             yield answer

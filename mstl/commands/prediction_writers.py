@@ -84,10 +84,10 @@ def as_csv(records: Iterable[Record], _classes: Sequence[str], _top: int) -> Ite
 
 def as_table(records: Iterable[Record], classes: Sequence[str], top: int) -> Iterator[str]:
     """Columns for people: the label, the runners-up, and last the path, which may be long."""
-    from mstl.data.checking.checks import shown
+    from mstl.data.image_files import printable
     from mstl.report.plots.style import columns, share
 
-    width = min(WIDEST, max(columns(shown(name)) for name in (NONE_OF_THESE, *classes)))
+    width = min(WIDEST, max(columns(printable(name)) for name in (NONE_OF_THESE, *classes)))
 
     def cell(name: str, text: str) -> str:
         return f"{name}{' ' * (width - columns(name))} {text:>5}"
@@ -96,10 +96,10 @@ def as_table(records: Iterable[Record], classes: Sequence[str], top: int) -> Ite
         if number == 0:
             heads = [cell("label", ""), *[cell("or", "")] * (min(top, len(classes)) - 1)]
             yield "  ".join([*heads, "path"]) + "\n"
-        cells = [cell(shown(each["label"]), share(each["probability"])) for each in record["top"]]
+        cells = [cell(printable(each["label"]), share(each["probability"])) for each in record["top"]]
         if record["rejected"]:
             cells = [cell(NONE_OF_THESE, ""), *cells][: len(cells)]
-        yield "  ".join([*cells, shown(record["path"] or "-")]) + "\n"
+        yield "  ".join([*cells, printable(record["path"] or "-")]) + "\n"
 
 
 WRITERS: dict[str, Writer] = {"table": as_table, "json": as_array, "jsonl": as_lines, "csv": as_csv}

@@ -1,1 +1,1 @@
-"""Photos: where they are, what is wrong with them, and how they become batches."""
+"""Data: find the samples of a dataset, read and check them, split them, and load them in batches."""

@@ -1,31 +1,38 @@
-"""Photo files as bytes that MindSpore's C++ decoder shows rightly; what it cannot, Pillow decodes.
+"""Decode: image files as bytes that MindSpore's C++ decoder shows correctly; others are decoded by Pillow.
 
 The C++ decoder was tried with each kind of file. It reads JPEG (grey and CMYK too), PNG (palette, grey, 16 bits) and
-BMP as Pillow does, but knows nothing of the orientation that a camera notes in a JPEG or PNG, blackens what is
-transparent in a TIFF, and refuses GIF, WebP, JPEG 2000, float TIFF and the rest.
+BMP as Pillow does, but ignores the orientation that a camera stores in a JPEG or PNG, blackens transparent parts of a
+TIFF, and refuses GIF, WebP, JPEG 2000, float TIFF and the rest.
 """
 
 import io
+import os
 import warnings
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:  # Pillow is imported where it is used, to keep `mstl --help` quick
+    from PIL import Image
 
 ORIENTATION = 0x0112  # EXIF's tag
 UPRIGHT = 1
+HEAD = 2**17  # bytes in which the header of an image file is looked for
 LARGE = 1024  # pixels: a large JPEG that must go through Pillow is decoded at 1/2, 1/4 or 1/8, no smaller than this
 
-# Pillow warns of odd metadata, which harms nobody here. Not by catch_warnings, which is not for several threads.
+# Pillow warns of odd metadata, which does no harm here. Not by catch_warnings, which is not thread-safe.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
-def read_image_bytes(path):
-    """The bytes of a photo, for MindSpore's ``vision.Decode`` and ``vision.RandomCropDecodeResize``.
+def read_image_bytes(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """The bytes of an image, for MindSpore's ``vision.Decode`` and ``vision.RandomCropDecodeResize``.
 
     Args:
         path: Any image that Pillow opens; of an animation, the first frame counts.
 
     Returns:
-        A uint8 array: the file as it is, or the upright picture as an uncompressed PPM.
+        (bytes,) the file as it is, or the upright image as an uncompressed PPM.
 
     Raises:
         OSError: It is not there, is not an image, or is truncated.
@@ -36,26 +43,25 @@ def read_image_bytes(path):
     return data
 
 
-def is_cut_off(data):
-    """Whether a JPEG lacks its end mark: the C++ decoder may kill the process over it, Pillow raises an error."""
+def is_cut_off(data: NDArray[np.uint8]) -> bool:
+    """Whether a JPEG lacks its end mark: the C++ decoder may kill the process for that, Pillow raises an error."""
     return data[:2].tobytes() == b"\xff\xd8" and b"\xff\xd9" not in data[-1024:].tobytes()
 
 
-def needs_pillow(data):
-    """Whether the C++ decoder would refuse these bytes or show them wrongly.
+def needs_pillow(data: NDArray[np.uint8] | bytes) -> bool:
+    """Whether the C++ decoder would refuse these bytes or show them incorrectly.
 
     Args:
-        data: An image file, as a uint8 array or as bytes; the first 128 KiB do.
+        data: An image file; its first 128 KiB suffice.
     """
-    head = bytes(memoryview(data)[: 2**17])
-    block = exif_block(head)
-    return block is None or orientation(block) != UPRIGHT
+    block = exif_block(bytes(data[:HEAD]))
+    return block is None or (block != b"" and orientation(parsed_exif(block)) != UPRIGHT)
 
 
-def exif_block(head):
-    """The EXIF data in the head of a JPEG, PNG or BMP, empty where it has none.
+def exif_block(head: bytes) -> bytes | None:
+    """The EXIF data in the head of a JPEG, PNG or BMP, empty if it has none.
 
-    None stands for any other kind, and for a head that ends before the picture begins: on a JPEG that does,
+    None stands for any other kind, and for a head that ends before the pixels begin: on a JPEG that does,
     ``vision.RandomCropDecodeResize`` divides by zero, and the process dies.
     """
     if head.startswith(b"BM"):
@@ -73,42 +79,50 @@ def exif_block(head):
     elif head.startswith(b"\xff\xd8"):
         at = 2
         while at + 4 <= len(head) and head[at] == 0xFF:  # segments: 0xFF, kind, length (itself included), data
-            kind, length = head[at + 1], int.from_bytes(head[at + 2 : at + 4], "big")
-            if kind == 0xDA:
+            marker, length = head[at + 1], int.from_bytes(head[at + 2 : at + 4], "big")
+            if marker == 0xDA:
                 return exif
-            if kind == 0xE1 and head[at + 4 : at + 10] == b"Exif\0\0":
+            if marker == 0xE1 and head[at + 4 : at + 10] == b"Exif\0\0":
                 exif = head[at + 4 : at + 2 + length]
             at += 2 + length
     return None
 
 
-def orientation(exif):
-    """How to turn the picture, from 1 (not at all) to 8, as EXIF counts; 1 where it says nothing, or nonsense."""
-    tiff = exif.removeprefix(b"Exif\0\0")
-    order = "big" if tiff.startswith(b"MM") else "little"
-    start = int.from_bytes(tiff[4:8], order)
-    count = int.from_bytes(tiff[start : start + 2], order)
-    for at in range(start + 2, min(start + 2 + 12 * count, len(tiff) - 11), 12):  # entries: tag, type, count, value
-        if int.from_bytes(tiff[at : at + 2], order) == ORIENTATION:
-            value = int.from_bytes(tiff[at + 8 : at + 10], order)
-            return value if 1 <= value <= 8 else UPRIGHT
-    return UPRIGHT
+def parsed_exif(block: bytes) -> "Image.Exif":
+    """EXIF data as Pillow reads it; empty if they are damaged."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    try:
+        exif.load(block)
+    except Exception:  # Pillow raises several kinds of errors; damaged metadata do no harm
+        return Image.Exif()
+    return exif
 
 
-def to_ppm(data):
-    """Any image file's bytes as those of an uncompressed PPM: upright, RGB, first frame."""
-    picture = upright(io.BytesIO(data))
-    return b"P6\n%d %d\n255\n" % picture.size + picture.tobytes()
+def orientation(exif: "Image.Exif") -> int:
+    """How an image is to be turned, from 1 (upright) to 8, as EXIF counts; 1 for none or nonsense."""
+    try:
+        value: object = exif.get(ORIENTATION)  # decodes the value only now
+    except Exception:  # as above
+        return UPRIGHT
+    return value if isinstance(value, int) and UPRIGHT <= value <= 8 else UPRIGHT
 
 
-def upright(file):
-    """A photo as Pillow sees it, upright and in RGB; transparency is dropped, as the C++ decoder does in PNG.
+def to_ppm(data: NDArray[np.uint8] | bytes) -> bytes:
+    """An image file as an uncompressed PPM: upright, RGB, first frame."""
+    image = upright(io.BytesIO(bytes(data)))
+    return b"P6\n%d %d\n255\n" % image.size + image.tobytes()
+
+
+def upright(file: str | os.PathLike[str] | IO[bytes]) -> "Image.Image":
+    """An image as Pillow sees it, upright and in RGB; transparency is dropped, as the C++ decoder does in PNG.
 
     Args:
         file: A path or an open file.
 
     Raises:
-        OSError: Not there, not an image, or truncated.
+        OSError: It is not there, is not an image, or is truncated.
     """
     from PIL import Image, ImageOps
 
@@ -122,7 +136,7 @@ def upright(file):
         raise OSError(f"cannot be decoded: {error}") from error
 
 
-def eight_bits(image):
+def eight_bits(image: "Image.Image") -> "Image.Image":
     """Grey of more than 8 bits as grey of 8, which Pillow's ``convert`` would clip to white; other images as they are.
 
     16 bits become the upper 8, as in the C++ decoder. 32 bits and floats have no agreed white: their own range is used.

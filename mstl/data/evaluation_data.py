@@ -1,71 +1,77 @@
-"""What a trained net is evaluated on: the photos that were held out when it was trained, or others."""
+"""What a trained model is evaluated on: the images that were held out when it was trained, or others."""
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from mstl.data.checking.checks import inspect
-from mstl.data.dataset import image_set, load_data, no_images, report, some
-from mstl.data.finding.source import TRAIN_NAMES, VAL_NAMES, find_source, first_of
+from mstl.data.checking.checks import check_dataset
+from mstl.data.checking.messages import log_warnings, no_images, some
+from mstl.data.dataset import ImageSet
+from mstl.data.finding.layout import TRAIN_NAMES, VAL_NAMES, first_with_classes
+from mstl.data.finding.sources import find_dataset
+from mstl.data.load_data import load_data
 from mstl.errors import MstlError
 
 
-def load_held_out(classes, config, data=None):
-    """Find photos for a net, labelled in the order of its outputs.
+def load_held_out(
+    classes: tuple[str, ...], config: Mapping[str, Any], data: str | os.PathLike[str] | None = None
+) -> tuple[ImageSet | None, ImageSet]:
+    """Load images for a model, labelled in the order of its outputs.
 
     Args:
-        classes: The net's.
-        config: The settings that it was trained with, a dict.
-        data: What ``--data`` takes; the data that it was trained on if not given.
+        classes: The model's.
+        config: The settings that it was trained with.
+        data: What ``--data`` takes; None for the data that it was trained on.
 
     Returns:
-        A pair of :class:`mstl.data.dataset.ImageSet`: photos to train on, and photos to evaluate on. The data that it
-        was trained on is divided as it was then. Other data that is not divided is evaluated as a whole, and the first
-        of the pair is None.
+        Images to train on and images to evaluate on. The data that the model was trained on is split as it was then.
+        Other data without a split is evaluated as a whole, and the first of the pair is None.
 
     Raises:
-        MstlError: The data is not there, or has classes that the net does not know.
+        MstlError: The data is not there, or has classes that the model does not know.
     """
     if data is None or same_data(data, config["data"]):
         try:
-            sets = load_data(config["data"], config["val"], config["val_split"], config["seed"])
+            train, val = load_data(config["data"], config["val"], config["val_split"], config["seed"])
         except MstlError as error:
             if data is not None:
                 raise
-            raise MstlError(f"{error} (the net was trained on that: --data names other photos)") from error
-        return tuple(relabelled(images, classes, config["data"]) for images in sets)
-    source = find_source(held_out_folder(data))
-    inspection = inspect(source)
-    report(source, inspection)
+            raise MstlError(f"{error} (the model was trained on that: --data names other images)") from error
+        return relabelled(train, classes, config["data"]), relabelled(val, classes, config["data"])
+    found = find_dataset(held_out_folder(data))
+    checked = check_dataset(found)
+    log_warnings(checked)
     sets = []
-    for name, part in source.parts.items():
-        entries = inspection.usable[name]
-        if not entries:
-            raise MstlError(no_images(part, inspection))
-        refuse_unknown({entry.label for entry in entries}, classes, part.where)
-        sets.append(image_set(entries, classes))
-    return (None, *sets)[-2:]
+    for name, split in found.splits.items():
+        samples = checked.usable[name]
+        if not samples:
+            raise MstlError(no_images(split, checked))
+        refuse_unknown({sample.label for sample in samples}, classes, split.where)
+        sets.append(ImageSet(samples, classes))
+    return (sets[0] if len(sets) == 2 else None), sets[-1]
 
 
-def same_data(data, other):
+def same_data(data: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
     """Whether two values of ``--data`` mean the same."""
     known = os.path.exists(data) and os.path.exists(other)
     return str(data) == str(other) or (known and os.path.samefile(data, other))
 
 
-def held_out_folder(data):
-    """The folder itself, or the one inside it to validate or test on, where it has none to train on."""
+def held_out_folder(data: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """The folder itself, or if it has no folder to train on, the one inside it to validate or test on."""
     folder = Path(os.path.expanduser(data))
-    if folder.is_dir() and first_of(folder, TRAIN_NAMES) is None:
-        return first_of(folder, VAL_NAMES) or data
+    if folder.is_dir() and first_with_classes(folder, TRAIN_NAMES) is None:
+        return first_with_classes(folder, VAL_NAMES) or data
     return data
 
 
-def relabelled(images, classes, where):
-    """An ImageSet under a net's classes.
+def relabelled(images: ImageSet, classes: tuple[str, ...], where: str | os.PathLike[str]) -> ImageSet:
+    """An ImageSet with the class indices of a model.
 
     Raises:
-        MstlError: It has other ones.
+        MstlError: It has classes that the model does not know.
     """
     if images.classes == classes:
         return images
@@ -73,8 +79,8 @@ def relabelled(images, classes, where):
     return dataclasses.replace(images, classes=classes, folder=None)
 
 
-def refuse_unknown(names, classes, where):
-    """Refuse classes that a net does not know.
+def refuse_unknown(names: set[str], classes: tuple[str, ...], where: str | os.PathLike[str]) -> None:
+    """Refuse classes that a model does not know.
 
     Raises:
         MstlError: There are some.
@@ -82,6 +88,6 @@ def refuse_unknown(names, classes, where):
     unknown = sorted(names - set(classes))
     if unknown:
         raise MstlError(
-            f"{where} has classes that the net does not know: {some(unknown)}; it knows {some(list(classes))}: rename "
+            f"{where} has classes that the model does not know: {some(unknown)}; it knows {some(classes)}: rename "
             "or remove them"
         )

@@ -1,56 +1,59 @@
-"""``mstl data split``: photos divided once and for all, on the disk."""
+"""``mstl data split``: a dataset split once and for all, on disk."""
 
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mstl.data.checking.checks import inspect
-from mstl.data.dataset import divide, no_images, report
+from mstl.data.checking.checks import check_dataset
+from mstl.data.checking.messages import log_warnings, no_images
+from mstl.data.finding.folder import lies_in
+from mstl.data.finding.found import FoundDataset, Split
 from mstl.data.finding.list_file import CLASSES, Row, write_rows
-from mstl.data.finding.source import find_source, lies_in
+from mstl.data.finding.sources import find_dataset
+from mstl.data.samples import Sample
+from mstl.data.split import split_samples
 from mstl.errors import MstlError
 from mstl.files import make_folder
 
 
-def split_data(data, out, val_split=0.2, seed=1, link=False):
-    """Write ``out/train`` and ``out/val``, each with a folder for each class; of a list, two lists.
+def split_data(
+    data: str | os.PathLike[str], out: str | os.PathLike[str], val_split: float = 0.2, seed: int = 1, link: bool = False
+) -> list[str]:
+    """Write ``out/train`` and ``out/val``, each with a folder for each class; for a list, two lists.
 
     Args:
-        data: What ``--data`` takes, with nothing to validate on.
-        out: A folder that is not there yet, or is empty.
-        val_split: The share of each class to validate on.
-        seed: Another one chooses other photos.
+        data: What ``--data`` takes, without validation images of its own.
+        out: A folder that does not exist yet, or is empty.
+        val_split: Share of each class to validate on, between 0 and 1.
+        seed: Another seed chooses other images.
         link: Whether to make symbolic links instead of copies.
 
     Returns:
         Lines that say what was written.
 
     Raises:
-        MstlError: The data is divided already, has nothing in it, or ``out`` cannot be written or is in the way.
+        MstlError: The data is split already or has no images, or ``out`` exists or cannot be written.
     """
-    source = find_source(data)
-    out = Path(out)
-    if source.val is not None:
-        raise MstlError(f"{data} is divided already: it has {source.train.where} and {source.val.where}")
-    if os.path.lexists(out) and not (out.is_dir() and not any(out.iterdir())):
-        raise MstlError(f"{out} is there already: give the name of a new folder")
-    if source.train.folder is not None and lies_in(out, source.train.folder):
-        raise MstlError(f"{out} lies inside the data, where it would be a class itself: choose another folder")
-    if source.train.folder is None and link:
-        raise MstlError("links are for folders: of a list, two lists are written and no photo is copied")
-    inspection = inspect(source)
-    report(source, inspection)
-    if not inspection.usable["train"]:
-        raise MstlError(no_images(source.train, inspection))
-    sides = dict(zip(("train", "val"), divide(source, inspection, val_split, seed), strict=True))
+    found = find_dataset(data)
+    refuse(found, data, Path(out), link)
+    checked = check_dataset(found)
+    log_warnings(checked)
+    if not checked.usable["train"]:
+        raise MstlError(no_images(found.train, checked))
+    train, val = split_samples(checked.usable["train"], checked.groups, val_split, seed, found.train.where)
+    splits = {"train": train, "val": val}
     out = Path(os.path.abspath(out))
     make_folder(out.parent)
     fresh = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name[:80]}-"))
     try:
-        lines = write_lists(source, sides, fresh, out) if source.train.folder is None else copy(sides, fresh, link)
+        if found.train.folder is None:
+            lines = write_lists(found.train, splits, fresh, out)
+        else:
+            lines = copy_files(splits, fresh, link)
         fresh.chmod(0o755)
-        os.rename(fresh, out)  # takes the place of an empty folder, and fails at any other
+        os.rename(fresh, out)  # replaces an empty folder, and fails for any other
     except OSError as error:
         raise MstlError(f"cannot write {out}: {error.strerror or error}") from error
     finally:
@@ -58,34 +61,57 @@ def split_data(data, out, val_split=0.2, seed=1, link=False):
     return [f"{out}{os.sep}{line}" for line in lines]
 
 
-def copy(sides, folder, link):
-    """Copy or link the photos into folders for parts and classes."""
-    for part, entries in sides.items():
-        for entry in entries:
-            place = folder / part / entry.label / entry.relative_path
+def refuse(found: FoundDataset, data: str | os.PathLike[str], out: Path, link: bool) -> None:
+    """Refuse what cannot be split, or not into this folder.
+
+    Raises:
+        MstlError: The data is split already, ``out`` is in the way or lies in the data, or a list is to be linked.
+    """
+    if found.val is not None:
+        raise MstlError(f"{data} is split already: it has {found.train.where} and {found.val.where}")
+    if os.path.lexists(out) and not (out.is_dir() and not any(out.iterdir())):
+        raise MstlError(f"{out} exists already: give the name of a new folder")
+    if found.train.folder is not None and lies_in(out, found.train.folder):
+        raise MstlError(f"{out} lies inside the data, where it would be a class itself: choose another folder")
+    if found.train.folder is None and link:
+        raise MstlError("links are for folders: for a list, two lists are written and no image is copied")
+
+
+def copy_files(splits: Mapping[str, Sequence[Sample]], folder: Path, link: bool) -> list[str]:
+    """Copy or link the images into folders for splits and classes."""
+    for split, samples in splits.items():
+        for sample in samples:
+            place = folder / split / sample.label / sample.relative_path
             place.parent.mkdir(parents=True, exist_ok=True)
             if link:
-                place.symlink_to(os.path.realpath(entry.path))
+                place.symlink_to(os.path.realpath(sample.path))
             else:
-                shutil.copyfile(entry.path, place)
-    return [f"{part}: {len(entries)} photos" for part, entries in sides.items()]
+                shutil.copyfile(sample.path, place)
+    return [f"{split}: {len(samples)} images" for split, samples in splits.items()]
 
 
-def write_lists(source, sides, folder, out):
-    """Write a list for each part in the format of the old one, its paths seen from the folder ``out``."""
-    names = source.train.where.parent / CLASSES
+def write_lists(whole: Split, splits: Mapping[str, Sequence[Sample]], folder: Path, out: Path) -> list[str]:
+    """Write a list for each split in the format of the old one.
+
+    Args:
+        whole: The samples of the old list.
+        splits: The same, divided.
+        folder: Where to write.
+        out: What the folder will be called: the paths in the lists start there.
+    """
+    names = whole.where.parent / CLASSES
     numbers = None
-    if names.is_file() and source.train.order:
+    if names.is_file() and whole.class_order:
         shutil.copyfile(names, folder / CLASSES)
-        numbers = {name: str(number) for number, name in enumerate(source.train.order)}
+        numbers = {name: str(number) for number, name in enumerate(whole.class_order)}
     lines = []
-    for part, entries in sides.items():
-        file = (folder / part).with_suffix(source.train.where.suffix)
+    for split, samples in splits.items():
+        file = (folder / split).with_suffix(whole.where.suffix)
         rows = []
-        for entry in entries:
-            real = os.path.join(os.path.realpath(os.path.dirname(entry.path)), os.path.basename(entry.path))
+        for sample in samples:
+            real = os.path.join(os.path.realpath(os.path.dirname(sample.path)), os.path.basename(sample.path))
             path = os.path.relpath(real, os.path.join(os.path.realpath(out.parent), out.name))
-            rows.append(Row(path, numbers[entry.label] if numbers else entry.label))
+            rows.append(Row(path, numbers[sample.label] if numbers else sample.label))
         write_rows(file, rows)
-        lines.append(f"{file.name}: {len(entries)} photos")
+        lines.append(f"{file.name}: {len(samples)} images")
     return lines

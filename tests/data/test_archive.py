@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import mstl.download
-from mstl.data.finding import archive
+from mstl.data.finding import archive, known_datasets
 from mstl.errors import MstlError, OfflineError
 from tests.server import Page, Server, wait_until
 
@@ -113,7 +113,7 @@ def refusal(function, *args, error=MstlError):
 
 
 def test_a_good_archive(server, data, monkeypatch):
-    folder = archive.get("Canidae")
+    folder = known_datasets.get("Canidae")
     assert folder == data / "Canidae" / "data" / "Canidae"
     assert sorted(path.name for path in (folder / "train").iterdir()) == ["dogs", "wolves"]
     for number, name in enumerate(PHOTOS):
@@ -121,7 +121,7 @@ def test_a_good_archive(server, data, monkeypatch):
     assert left(data) == ["Canidae"], "the zip is not needed any more"
     monkeypatch.setenv("MSTL_OFFLINE", "1")
     server.requests.clear()
-    assert archive.get("Canidae") == folder
+    assert known_datasets.get("Canidae") == folder
     assert not server.requests
 
 
@@ -129,39 +129,39 @@ def test_what_is_unpacked_has_ordinary_permissions(server, data):
     other = data / "other"
     other.mkdir()
     (other / "file").touch()
-    archive.get("Canidae")
+    known_datasets.get("Canidae")
     assert (data / "Canidae").stat().st_mode == other.stat().st_mode
     assert (data / "Canidae" / PHOTOS[0]).stat().st_mode == (other / "file").stat().st_mode
 
 
 def test_offline_says_what_to_copy_where(data, monkeypatch):
     monkeypatch.setenv("MSTL_OFFLINE", "1")
-    line = refusal(archive.get, "Canidae", error=OfflineError)
-    assert archive.KNOWN["Canidae"].url in line and str(data / NAME) in line and "--data demo" in line
+    line = refusal(known_datasets.get, "Canidae", error=OfflineError)
+    assert known_datasets.KNOWN["Canidae"].url in line and str(data / NAME) in line and "--data demo" in line
 
 
 def test_a_zip_that_the_user_has_put_there(data, monkeypatch):
     monkeypatch.setenv("MSTL_OFFLINE", "1")
     (data / NAME).write_bytes(GOOD)
-    assert (archive.get("Canidae") / "train" / "dogs").is_dir()
+    assert (known_datasets.get("Canidae") / "train" / "dogs").is_dir()
     assert (data / NAME).read_bytes() == GOOD
 
 
 @pytest.mark.parametrize("kind", BAD)
 def test_a_bad_download_does_not_stay(server, data, kind):
     server.pages[PATH].body = BAD[kind]
-    line = refusal(archive.get, "Canidae")
+    line = refusal(known_datasets.get, "Canidae")
     assert str(data / NAME) in line and "deleted" in line
     assert left(data) == []
     assert not list(data.parent.parent.rglob("escaped"))
     server.pages[PATH] = Page(GOOD)
-    assert archive.get("Canidae").is_dir()
+    assert known_datasets.get("Canidae").is_dir()
 
 
 @pytest.mark.parametrize("kind", BAD)
 def test_a_bad_zip_of_the_users_is_named_and_stays(data, kind):
     (data / NAME).write_bytes(BAD[kind])
-    line = refusal(archive.get, "Canidae")
+    line = refusal(known_datasets.get, "Canidae")
     assert str(data / NAME) in line and "replace or delete it" in line
     assert left(data) == [NAME]
     assert (data / NAME).read_bytes() == BAD[kind]
@@ -187,7 +187,7 @@ def test_reasons_are_told_apart(tmp_path):
 def test_a_folder_of_the_users_in_the_way_stays(server, data):
     (data / "Canidae").mkdir()
     (data / "Canidae" / "notes.txt").write_text("mine")
-    assert "in the way" in refusal(archive.get, "Canidae")
+    assert "in the way" in refusal(known_datasets.get, "Canidae")
     assert (data / "Canidae" / "notes.txt").read_text() == "mine"
     assert not server.requests
 
@@ -212,7 +212,7 @@ def test_another_folder_in_the_way_of_unpacking(tmp_path):
 
 def test_the_second_process_waits_and_downloads_nothing(server, data):
     server.pages[PATH].silence = 0.5
-    script = "from mstl.data.finding import archive; archive.get('Canidae')"
+    script = "from mstl.data.finding import known_datasets; known_datasets.get('Canidae')"
     processes = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(2)]
     assert [process.wait(20) for process in processes] == [0, 0]
     assert left(data) == ["Canidae"]
@@ -222,7 +222,7 @@ def test_the_second_process_waits_and_downloads_nothing(server, data):
 def test_the_second_uses_what_the_first_has_unpacked(server, data, caplog):
     caplog.set_level("INFO", logger="mstl")
     found = []
-    second = threading.Thread(target=lambda: found.append(archive.get("Canidae")))
+    second = threading.Thread(target=lambda: found.append(known_datasets.get("Canidae")))
     with archive.lock(data / "Canidae"):
         second.start()
         wait_until(lambda: "waiting" in caplog.text)
@@ -237,7 +237,7 @@ def test_a_full_disk_leaves_nothing(server, data, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("shutil.copyfileobj", fail)
-    line = refusal(archive.get, "Canidae")
+    line = refusal(known_datasets.get, "Canidae")
     assert os.strerror(errno.ENOSPC) in line
     assert left(data) == []
 
@@ -248,13 +248,13 @@ def test_an_interrupted_unpacking_leaves_nothing(server, data, monkeypatch):
 
     monkeypatch.setattr("shutil.copyfileobj", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        archive.get("Canidae")
+        known_datasets.get("Canidae")
     assert left(data) == []
 
 
 def test_a_download_in_vain(server, data):
     del server.pages[PATH]
-    line = refusal(archive.get, "Canidae")
+    line = refusal(known_datasets.get, "Canidae")
     assert "404" in line and str(data / NAME) in line
     assert left(data) == []
 
@@ -262,7 +262,7 @@ def test_a_download_in_vain(server, data):
 def test_a_home_that_cannot_be_written(server, data, monkeypatch):
     (data / "file").touch()
     monkeypatch.setenv("MSTL_HOME", str(data / "file"))
-    assert str(data / "file") in refusal(archive.get, "Canidae")
+    assert str(data / "file") in refusal(known_datasets.get, "Canidae")
     assert not server.requests
 
 
@@ -344,19 +344,19 @@ def test_an_archive_of_the_users_is_unpacked_once_and_anew_when_it_changes(tmp_p
 
 def test_a_wrong_hash_is_refused(server, data, monkeypatch):
     server.pages["/tutorial/hymenoptera_data.zip"] = Page(make_zip({"hymenoptera_data/train/ants/1.jpg": photo(1)}))
-    assert "sha256" in refusal(archive.get, "hymenoptera")
+    assert "sha256" in refusal(known_datasets.get, "hymenoptera")
     assert left(data) == []
 
 
 def test_class_folders_with_numbers_get_their_names(server, data):
     numbers = {f"imagenette2-160/{part}/n03000684/1.jpg": photo(1) for part in ("train", "val")}
     server.pages["/fast-ai-imageclas/imagenette2-160.tgz"] = Page(make_tar(numbers))
-    folder = archive.get("imagenette")
+    folder = known_datasets.get("imagenette")
     assert [path.name for path in (folder / "val").iterdir()] == ["chain saw"]
 
 
 def test_the_table():
-    for name, entry in archive.KNOWN.items():
+    for name, entry in known_datasets.KNOWN.items():
         assert entry.url.startswith("https://") and archive.is_archive(entry.url), name
         assert entry.sha256 is None or len(bytes.fromhex(entry.sha256)) == 32
         assert entry.what and "\n" not in entry.what

@@ -25,6 +25,6 @@ def test_training_finishes_and_names_each_bad_file_once(tmp_path):
     named = [line for line in done.stderr.splitlines() if any(f"/{name}" in line for name in bad)]
     shown = [name for name in bad if sum(f"/{name}" in line for line in named) == 1]
     assert len(shown) == len(named) == len(bad) == 11
-    assert f"{12 + len(good)} training and 6 validation photos" in done.stderr
+    assert f"{12 + len(good)} training and 6 validation images" in done.stderr
     assert os.listdir(tmp_path / "cwd") == []
     assert read_checkpoint(tmp_path / "run" / "best.ckpt")[1]["classes"] == ["blue", "red"]

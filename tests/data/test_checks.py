@@ -15,9 +15,9 @@ from PIL import Image, features
 from mstl import MstlError, load_data
 from mstl.commands import data_command as tools
 from mstl.data.checking import scan, scan_cache
-from mstl.data.checking.checks import inspect
+from mstl.data.checking.checks import check_dataset
 from mstl.data.checking.scan import PIXEL_LIMIT, examine
-from mstl.data.finding.source import find_source
+from mstl.data.finding.sources import find_dataset
 from tests.conftest import COLORS, write_folder, write_photo
 from tests.data.test_near_duplicates import orientation, scene
 
@@ -35,11 +35,13 @@ def clean(tmp_path):
 
 def findings(*data):
     """{(problem, file name)}"""
-    return {(finding.problem, os.path.basename(finding.path)) for finding in inspect(find_source(*data)).findings}
+    return {
+        (finding.problem, os.path.basename(finding.path)) for finding in check_dataset(find_dataset(*data)).findings
+    }
 
 
 def details(*data):
-    return {finding.problem: finding.detail for finding in inspect(find_source(*data)).findings}
+    return {finding.problem: finding.detail for finding in check_dataset(find_dataset(*data)).findings}
 
 
 def run(*arguments):
@@ -160,7 +162,7 @@ def test_unusable_files(clean, tmp_path, monkeypatch):
     assert "must be fixed" in done.output and "error     truncated" in done.output
     assert os.listdir() == ["check.csv"]
     assert len(load_data(clean)[0]) == 12
-    with pytest.raises(MstlError, match="must be mended first: .*2 truncated.*mstl data check") as caught:
+    with pytest.raises(MstlError, match="must be fixed first: .*2 truncated.*mstl data check") as caught:
         load_data(clean, strict=True)
     assert "\n" not in str(caught.value)
 
@@ -209,7 +211,7 @@ def test_duplicates_in_one_class_are_no_errors(clean):
     shutil.copy(clean / "train" / "red" / "red-2.jpg", clean / "train" / "red" / "red-a.jpg")
     shutil.copy(clean / "train" / "red" / "red-2.jpg", clean / "train" / "red" / "red-b.jpg")
     assert findings(clean) == {("duplicate", "red-a.jpg"), ("duplicate", "red-b.jpg")}
-    assert not inspect(find_source(clean)).errors
+    assert not check_dataset(find_dataset(clean)).errors
 
 
 def test_a_split_does_not_divide_duplicates(tmp_path):
@@ -235,9 +237,9 @@ def test_classes_that_do_not_match(tmp_path):
         write_photo(folder / "val" / "green" / f"{index}.jpg", COLORS["green"], index)
     found = details(folder)
     assert "Red, red" in found["case"]
-    assert found["few"] == "class Red has 2 training photos"
-    assert found["unknown_class"] == "class green has 2 validation photos but none to train on"
-    assert found["not_validated"] == "class Red has no validation photo"
+    assert found["few"] == "class Red has 2 training images"
+    assert found["unknown_class"] == "class green has 2 validation images but none to train on"
+    assert found["not_validated"] == "class Red has no validation image"
     assert run(folder, "--out", tmp_path / "c.csv").exit_code == 3
     with pytest.raises(MstlError, match="lacks: green"):
         load_data(folder)
@@ -255,7 +257,7 @@ def test_imbalance(tmp_path):
         write_photo(tmp_path / "d" / "blue" / f"{index}.jpg", COLORS["blue"], index)
     for index in range(5):
         write_photo(tmp_path / "d" / "red" / f"{index}.jpg", COLORS["red"], index)
-    assert details(tmp_path / "d") == {"imbalance": "50 training photos of blue, 5 of red"}
+    assert details(tmp_path / "d") == {"imbalance": "50 training images of blue, 5 of red"}
     write_photo(tmp_path / "d" / "red" / "x.jpg", COLORS["red"], 99)
     assert details(tmp_path / "d") == {}
 
@@ -343,7 +345,7 @@ def test_look_alikes_are_searched_for_once(clean, monkeypatch):
     scene(1).save(clean / "val" / "red" / "scene.png")
     first = findings(clean)
     assert ("near_leak", "scene.png") in first
-    monkeypatch.setattr("mstl.data.checking.checks.look_alikes", lambda *args: pytest.fail("searched again"))
+    monkeypatch.setattr("mstl.data.checking.checks.near_duplicates", lambda *args: pytest.fail("searched again"))
     assert findings(clean) == first
 
 
@@ -377,11 +379,11 @@ def test_a_home_that_cannot_be_written(clean, tmp_path, monkeypatch):
 def test_it_is_said_that_it_takes_time(clean, monkeypatch, caplog):
     caplog.set_level("INFO", logger="mstl")
     load_data(clean)
-    assert "looking at" not in caplog.text
+    assert "once for all runs" not in caplog.text
     monkeypatch.setattr(scan_cache, "MANY", 3)
     write_folder(clean, {"train": 12})
     load_data(clean)
-    assert caplog.text.count("looking at 24 files, once for all runs") == 1
+    assert caplog.text.count("reading 24 files, once for all runs") == 1
 
 
 @pytest.mark.skipif(not features.check("webp"), reason="this Pillow does not know WebP")

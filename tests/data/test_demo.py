@@ -5,12 +5,12 @@ import pytest
 from PIL import Image
 
 import mstl
-from mstl.data.finding import demo
+from mstl.data.finding import demo, demo_drawing
 
 
-@pytest.mark.parametrize("kind", demo.KINDS)
+@pytest.mark.parametrize("kind", demo_drawing.KINDS)
 def test_one_seed_one_picture(kind):
-    first, same, other = (demo.render(kind, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    first, same, other = (demo_drawing.render(kind, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert first.size == (256, 256)
     assert np.array_equal(np.asarray(first), np.asarray(same))
     assert not np.array_equal(np.asarray(first), np.asarray(other))
@@ -21,7 +21,7 @@ def test_set_is_made_whole_and_once(tmp_path, monkeypatch):
     folder = demo.make(tmp_path / "demo")
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.jpg"))
     assert len(files) == 5 * 3
-    assert {path.split("/")[1] for path in files} == set(demo.KINDS)
+    assert {path.split("/")[1] for path in files} == set(demo_drawing.KINDS)
     with Image.open(folder / files[0]) as image:
         image.load()
     stamps = [(folder / path).stat().st_mtime_ns for path in files]
@@ -47,7 +47,9 @@ def test_an_interrupted_drawing_leaves_nothing(tmp_path, monkeypatch):
 def test_color_does_not_give_the_kind_away():
     """The mean colours of two kinds differ by less than they scatter."""
     means = {
-        kind: np.array([np.asarray(demo.render(kind, np.random.default_rng([5, n]))).mean((0, 1)) for n in range(12)])
+        kind: np.array(
+            [np.asarray(demo_drawing.render(kind, np.random.default_rng([5, n]))).mean((0, 1)) for n in range(12)]
+        )
         for kind in ("bicycle", "umbrella")
     }
     apart = np.abs(means["bicycle"].mean(0) - means["umbrella"].mean(0))

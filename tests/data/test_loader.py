@@ -11,7 +11,7 @@ from mstl import MstlError, Preprocessing
 from mstl.data.dataset import ImageSet
 from mstl.data.decode import LARGE, needs_pillow, read_image_bytes, upright
 from mstl.data.loading.loader import Loader
-from mstl.data.loading.transforms import AUGMENTS, eval_transforms, train_transforms
+from mstl.data.loading.transforms import eval_transforms, train_transforms
 from tests.conftest import COLORS, write_folder
 
 SIDE = 32
@@ -31,7 +31,9 @@ def numbered(tmp_path_factory):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             if not os.path.exists(path):
                 Image.new("RGB", (SIDE, SIDE), (number, 100, 50)).save(path)
-        return ImageSet.from_paths(paths, labels, tuple(f"c{index}" for index in range(classes)), home if folder else None)
+        return ImageSet.from_paths(
+            paths, labels, tuple(f"c{index}" for index in range(classes)), home if folder else None
+        )
 
     return make
 
@@ -312,7 +314,9 @@ def test_a_file_that_breaks_is_named_in_one_line(photos, tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path / "cwd")
     root = photos / "train"
     paths = tuple(str(path) for path in sorted(root.glob("*/*.jpg")))
-    images = ImageSet.from_paths(paths, np.repeat(np.arange(2, dtype=np.int32), 6), ("blue", "red"), root if folder else None)
+    images = ImageSet.from_paths(
+        paths, np.repeat(np.arange(2, dtype=np.int32), 6), ("blue", "red"), root if folder else None
+    )
     break_it, match = DAMAGES[damage]
     break_it(root / "red" / "red-3.jpg")
     with pytest.raises(MstlError, match=match) as caught:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from mstl.data.checking import near_duplicates
-from mstl.data.checking.near_duplicates import close_pairs, correlations, hashes, look_alikes
+from mstl.data.checking import near_duplicates as module
+from mstl.data.checking.near_duplicates import close_pairs, correlations, hashes, near_duplicates
 from mstl.data.checking.scan import THUMB, examine, shrink
 
 SMALL = (150, 110)
@@ -56,7 +56,7 @@ def test_five_planted_among_four_hundred(tmp_path):
         paths.append(tmp_path / f"planted {number}")
         picture.save(paths[-1], **options)
     thumbs = [examine(path).thumb for path in paths]
-    assert look_alikes(paths, thumbs) == planted
+    assert near_duplicates(paths, thumbs) == planted
 
 
 @pytest.mark.parametrize("kind", VERSIONS)
@@ -67,7 +67,7 @@ def test_versions_of_a_picture(tmp_path, kind):
         picture, options = VERSIONS[kind](scene(seed))
         picture.save(tmp_path / "b", **options)
         paths = [tmp_path / "a.jpg", tmp_path / "b"]
-        found += look_alikes(paths, [examine(path).thumb for path in paths]) == [(0, 1)]
+        found += near_duplicates(paths, [examine(path).thumb for path in paths]) == [(0, 1)]
     assert found == 3
 
 
@@ -76,7 +76,7 @@ def test_flat_pictures_are_not_alike(tmp_path):
     for number, color in enumerate(((0, 0, 0), (255, 255, 255), (0, 0, 1), (90, 90, 90))):
         paths.append(tmp_path / f"{number}.png")
         Image.new("RGB", (60, 50), color).save(paths[-1])
-    assert look_alikes(paths, [examine(path).thumb for path in paths]) == []
+    assert near_duplicates(paths, [examine(path).thumb for path in paths]) == []
 
 
 def test_one_outline_in_other_colors_is_another_picture(tmp_path):
@@ -89,12 +89,12 @@ def test_one_outline_in_other_colors_is_another_picture(tmp_path):
         )
     thumbs = [examine(path).thumb for path in paths]
     grey = np.stack([np.frombuffer(thumb, np.uint8).reshape(THUMB, THUMB) for thumb in thumbs])
-    assert len(close_pairs(hashes(grey), near_duplicates.MOST_BITS)) == 1
-    assert look_alikes(paths, thumbs) == []
+    assert len(close_pairs(hashes(grey), module.MOST_BITS)) == 1
+    assert near_duplicates(paths, thumbs) == []
 
 
 def test_nothing_to_compare():
-    assert look_alikes([], []) == []
+    assert near_duplicates([], []) == []
 
 
 def test_hashes_against_a_plain_transform():
@@ -115,7 +115,7 @@ def test_hashes_against_a_plain_transform():
 
 @pytest.mark.parametrize("block", [1, 500, 1 << 22])
 def test_close_pairs_against_two_loops(monkeypatch, block):
-    monkeypatch.setattr(near_duplicates, "BLOCK", block)
+    monkeypatch.setattr(module, "BLOCK", block)
     rng = np.random.default_rng(0)
     codes = rng.choice([-1.0, 1.0], (120, 63)).astype(np.float32)
     for number in range(0, 120, 3):  # copies with 0 to 13 bits flipped
@@ -126,11 +126,11 @@ def test_close_pairs_against_two_loops(monkeypatch, block):
     assert [tuple(pair) for pair in close_pairs(codes, 10)] == slow
 
 
-def test_the_search_ends_in_a_set_of_look_alikes(tmp_path, monkeypatch, caplog):
+def test_the_search_ends_in_a_set_of_near_duplicates(tmp_path, monkeypatch, caplog):
     scene(1, SMALL).save(tmp_path / "a.jpg")
     thumb = examine(tmp_path / "a.jpg").thumb
-    monkeypatch.setattr(near_duplicates, "MOST_PAIRS", 50)
-    assert len(look_alikes([tmp_path / "a.jpg"] * 30, [thumb] * 30)) == 50
+    monkeypatch.setattr(module, "MOST_PAIRS", 50)
+    assert len(near_duplicates([tmp_path / "a.jpg"] * 30, [thumb] * 30)) == 50
     assert "more than 50 pairs" in caplog.text
 
 
@@ -147,7 +147,7 @@ def test_a_photo_that_vanishes_meanwhile_is_like_no_other(tmp_path):
     scene(1).save(tmp_path / "a.jpg")
     thumb = examine(tmp_path / "a.jpg").thumb
     (tmp_path / "b.jpg").write_bytes(b"no photo any more")
-    assert look_alikes([tmp_path / "a.jpg", tmp_path / "gone.jpg", tmp_path / "b.jpg"], [thumb] * 3) == []
+    assert near_duplicates([tmp_path / "a.jpg", tmp_path / "gone.jpg", tmp_path / "b.jpg"], [thumb] * 3) == []
 
 
 def test_thumbs_do_not_depend_on_the_format():

@@ -1,1 +1,1 @@
-"""What each file is, and what is wrong with a dataset."""
+"""Read every file of a dataset, and find what is wrong with it."""

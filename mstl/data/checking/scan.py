@@ -1,39 +1,28 @@
-"""Looking at files one by one: which can be used as photos, and what is unusual about them."""
+"""Scan: read one file, to learn whether it can be used as an image and what is unusual about it."""
 
 import os
 import stat
-import sys
-import warnings
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from mstl.data.decode import ORIENTATION, eight_bits, needs_pillow
+from mstl.data.decode import HEAD, UPRIGHT, eight_bits, needs_pillow, orientation
+from mstl.data.image_files import JPEG, SUFFIXES, has_image_suffix
 from mstl.data.samples import ScanResult, stamp
+from mstl.data.threads import in_threads
 from mstl.files import digest
-from mstl.runtime.devices import clamp_workers
 
-PIXEL_LIMIT = 100_000_000  # a photo with more is refused, from its header: a small file can fill the memory
-THUMB = 16  # side of the small grey picture that look-alikes are searched by
-SUFFIXES = {  # what a file's name promises
-    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), ("JPEG", "MPO")),
-    ".mpo": ("MPO", "JPEG"),
-    **dict.fromkeys((".png", ".apng"), ("PNG",)),
-    **dict.fromkeys((".bmp", ".dib"), ("BMP", "DIB")),
-    **dict.fromkeys((".tif", ".tiff"), ("TIFF",)),
-    ".gif": ("GIF",),
-    ".webp": ("WEBP",),
-    **dict.fromkeys((".avif", ".avifs"), ("AVIF",)),
-    **dict.fromkeys((".jp2", ".j2k", ".jpx", ".jpf"), ("JPEG2000",)),
-    **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), ("PPM",)),
-    **dict.fromkeys((".heic", ".heif"), ("HEIF",)),
-}
-JPEG = ("JPEG", "MPO")
+if TYPE_CHECKING:  # Pillow is imported where it is used, to keep `mstl --help` quick
+    from PIL import Image
+
+PIXEL_LIMIT = 100_000_000  # an image with more is refused by its header: a small file could fill the memory
+THUMB = 16  # side of the grey thumbnail for the search for near duplicates
 KNOWN_TO_MINDSPORE = (*JPEG, "PNG", "BMP", "DIB", "TIFF")
 DRAWINGS = ("EPS", "WMF")  # Pillow would start another program to render these
 
 
-def examine(path):
-    """Look at one file; whatever is wrong with it is in the answer, nothing is raised.
+def examine(path: str | os.PathLike[str]) -> ScanResult:
+    """Read one file; whatever is wrong with it is in the result, nothing is raised.
 
     The whole file is decoded (a JPEG at a fraction of its size, which reads all of it but is quicker), so that a
     truncated one is found too.
@@ -41,7 +30,7 @@ def examine(path):
     from PIL import Image, UnidentifiedImageError
 
     try:
-        before, status = stamp(path) or "", os.stat(path)
+        before, status = stamp(path), os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             return ScanResult("unreadable", "neither a file nor a link to one")
         if status.st_size == 0:
@@ -50,18 +39,18 @@ def examine(path):
             if image.width * image.height > PIXEL_LIMIT:
                 return too_large(f"{image.width} x {image.height}")
             if image.format in DRAWINGS:
-                return ScanResult("unreadable", f"{image.format}, which is no photo: convert it to JPEG or PNG")
+                return ScanResult("unreadable", f"{image.format}, which is a drawing: convert it to JPEG or PNG")
             notes = header_notes(path, image)
             thumb = shrink(image, THUMB, "L")
-            turned = orientation(image)  # some formats keep it behind the pixels
-            if turned != 1:
+            turned = orientation_of(image)  # some formats store it behind the pixels
+            if turned != UPRIGHT:
                 notes.append(("rotated", f"EXIF orientation {turned}: it is turned upright"))
         with open(path, "rb") as file:
-            native = not needs_pillow(file.read(2**17))
-        return ScanResult("", "", tuple(notes), native, digest(path)[:32], thumb.tobytes(), before)
+            native = not needs_pillow(file.read(HEAD))
+        return ScanResult("", "", tuple(notes), native, digest(path)[:32], thumb.tobytes(), before or "")
     except UnidentifiedImageError:
         return not_an_image(path)
-    except Image.DecompressionBombError as error:  # Pillow's own limit, which it applies before one can ask
+    except Image.DecompressionBombError as error:  # Pillow's own limit, which it applies while opening
         return too_large(str(error).partition("(")[2].partition(" pixels")[0] or "too many")
     except OSError as error:
         if error.strerror:
@@ -71,41 +60,42 @@ def examine(path):
         return broken(error, path)
 
 
-def too_large(size):
-    """A decompression bomb, or a picture that nobody needs in this size."""
+def too_large(size: str) -> ScanResult:
+    """A decompression bomb, or an image that nobody needs in this size."""
     return ScanResult("too_large", f"{size} pixels, more than the limit of {PIXEL_LIMIT:,}: make it smaller")
 
 
-def not_an_image(path):
-    """A file that no decoder knows; worse under an image's name than under another."""
-    if Path(path).suffix.lower() not in SUFFIXES:
+def not_an_image(path: str | os.PathLike[str]) -> ScanResult:
+    """A file that no decoder knows, which is worse if its name says that it is an image."""
+    if not has_image_suffix(path):
         return ScanResult("not_an_image", "not an image file")
     with open(path, "rb") as file:
         start = file.read(12)
     if start[4:8] == b"ftyp":
-        return ScanResult("unreadable", "a HEIC or AVIF photo that is not decoded here: convert it to JPEG")
+        return ScanResult("unreadable", "a HEIC or AVIF image that is not decoded here: convert it to JPEG")
     return ScanResult("unreadable", "its content is not an image, whatever its name says")
 
 
-def broken(error, path):
+def broken(error: Exception, path: str | os.PathLike[str]) -> ScanResult:
     """A file that starts like an image but cannot be decoded."""
     text = " ".join(str(error).split()).replace(f" '{path}'", "").replace(f" {str(path)!r}", "")
     text = text or type(error).__name__
     return ScanResult("truncated" if "truncated" in text.lower() else "unreadable", text)
 
 
-def header_notes(path, image):
-    """What is unusual about a picture that has been opened but not decoded."""
+def header_notes(path: str | os.PathLike[str], image: "Image.Image") -> list[tuple[str, str]]:
+    """What is unusual about an image that has been opened but not decoded, as pairs (word, detail)."""
     notes = []
     suffix = Path(path).suffix
     if image.format not in SUFFIXES.get(suffix.lower(), ()):
         notes.append(("wrong_suffix", f"its content is {image.format}, its suffix {suffix or 'missing'}"))
     if image.format not in KNOWN_TO_MINDSPORE:
         notes.append(("pillow_only", f"{image.format}: decoded by Pillow, as MindSpore does not know it"))
+    tile = getattr(image, "tile", None)
     if image.mode == "F" or (image.format == "TIFF" and image.mode == "I"):
-        notes.append(("deep", "32 bits a value: its own range becomes 0 to 255"))
-    elif image.format in ("PNG", "TIFF", "PPM") and image.tile and "16" in str(image.tile[0][3]):
-        notes.append(("deep", "16 bits a channel: the upper 8 are used"))
+        notes.append(("deep", "32 bits per value: its own range becomes 0 to 255"))
+    elif image.format in ("PNG", "TIFF", "PPM") and tile and "16" in str(tile[0][3]):
+        notes.append(("deep", "16 bits per channel: the upper 8 are used"))
     if image.mode == "CMYK":
         notes.append(("cmyk", "CMYK colours: turned into RGB"))
     if image.mode in ("P", "PA"):
@@ -115,21 +105,21 @@ def header_notes(path, image):
     if image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I"):
         notes.append(("grey", "grey: the same value for red, green and blue"))
     if image.format not in JPEG and getattr(image, "is_animated", False):
-        notes.append(("animated", "only its first picture is used"))
+        notes.append(("animated", "only its first frame is used"))
     return notes
 
 
-def orientation(image):
-    """The EXIF orientation, 1 (upright) to 8; 1 where there is none or it makes no sense."""
+def orientation_of(image: "Image.Image") -> int:
+    """The EXIF orientation of an opened image, 1 (upright) to 8."""
     try:
-        value = image.getexif().get(ORIENTATION, 1)
-    except Exception:  # damaged metadata harm nobody
-        return 1
-    return value if value in range(1, 9) else 1
+        exif = image.getexif()
+    except Exception:  # Pillow raises several kinds of errors; damaged metadata do no harm
+        return UPRIGHT
+    return orientation(exif)
 
 
-def shrink(image, side, mode):
-    """A picture made small and upright: mode "L" or "RGB", ``side`` x ``side`` pixels."""
+def shrink(image: "Image.Image", side: int, mode: Literal["L", "RGB"]) -> "Image.Image":
+    """An image made small and upright, ``side`` x ``side`` pixels."""
     from PIL import Image
 
     image.draft("RGB", (4 * side, 4 * side))  # a JPEG is decoded at a fraction of its size
@@ -144,25 +134,14 @@ def shrink(image, side, mode):
         Image.Transpose.TRANSVERSE,
         Image.Transpose.ROTATE_90,
     )
-    turned = orientation(image)
-    return small if turned == 1 else small.transpose(turns[turned - 2])
+    turned = orientation_of(image)
+    return small if turned == UPRIGHT else small.transpose(turns[turned - 2])
 
 
-def examine_all(paths):
-    """Look at many files at once; see :func:`examine`.
+def examine_all(paths: Sequence[str]) -> dict[str, ScanResult]:
+    """Read many files at once; see :func:`examine`.
 
     Returns:
-        A dict from path to :class:`ScanResult`, in the order given.
+        A result for each path, in the order given.
     """
     return dict(zip(paths, in_threads(examine, paths, "checking"), strict=True))
-
-
-def in_threads(function, items, label):
-    """``map`` by as many threads as there are cores, with a progress bar on stderr where that is a terminal."""
-    from tqdm import tqdm
-
-    with warnings.catch_warnings(), ThreadPoolExecutor(clamp_workers()) as pool:
-        warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which harms nobody here
-        results = pool.map(function, items)
-        bar = tqdm(results, total=len(items), desc=label, leave=False, disable=not sys.stderr.isatty())
-        return list(bar)

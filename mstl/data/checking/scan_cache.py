@@ -1,10 +1,11 @@
-"""What is kept of the last look at a data set, so that the next one costs nothing."""
+"""ScanCache: what the last scan of a dataset has shown, so that only changed files are read again."""
 
 import base64
 import hashlib
 import json
 import logging
 import os
+from collections.abc import Callable, Iterable, Sequence
 
 from mstl.data.checking.scan import THUMB, examine_all
 from mstl.data.samples import ScanResult, stamp
@@ -13,78 +14,91 @@ from mstl.files import make_folder, write_text
 from mstl.runtime.environment import home
 
 logger = logging.getLogger("mstl")
-VERSION = 2  # of what is looked at; another one makes all that is kept worthless
-MANY = 2000  # files that take so long to look at that it is said
+VERSION = 2  # of what a scan finds and of the stamps; another one makes all that is cached worthless
+MANY = 2000  # so many files take long enough to read that it is logged
 
 
-class Kept:
-    """A file in ``$MSTL_HOME/scans`` about the usable photos of one data set, each with its size and time.
+class ScanCache:
+    """A file in ``$MSTL_HOME/scans`` with the scan of each usable file of one dataset.
 
-    Files that could not be used are not kept: they are few, and another user or an update may be able to read them.
+    Files that cannot be used are not cached: they are few, and another user or an update may be able to read them.
 
     Args:
-        key: What tells the data set from others.
+        key: Tells the dataset from others.
+
+    Attributes:
+        path: The cache's file.
+        scans: The last scan of each usable file, by absolute path.
+        near: Pairs of digests of near duplicates, by a digest of all the digests they were searched for in.
     """
 
-    def __init__(self, key):
+    def __init__(self, key: str) -> None:
         self.path = home() / "scans" / f"{hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()[:16]}.json"
-        self.files, self.near = {}, {}
+        self.scans: dict[str, ScanResult] = {}
+        self.near: dict[str, list[tuple[str, str]]] = {}
         try:
             values = json.loads(self.path.read_text(encoding="utf-8"))
             if values["version"] == VERSION:
-                self.files = {path: (text, restore(text, *fields)) for path, (text, *fields) in values["files"].items()}
+                self.scans = {path: restore(*fields) for path, fields in values["files"].items()}
                 self.near = {values["near"]["of"]: [(str(a), str(b)) for a, b in values["near"]["pairs"]]}
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            self.files, self.near = {}, {}  # not there, or damaged: made anew
+            self.scans, self.near = {}, {}  # missing or damaged: it will be written anew
 
-    def photos(self, paths):
-        """Look at files, those excepted that have not changed since the last time.
+    def scan(self, paths: Iterable[str]) -> dict[str, ScanResult]:
+        """Read files, except those that have not changed since the last scan.
 
         Returns:
-            A dict from path to :class:`mstl.data.checking.scan.ScanResult`, in the order given.
+            A result for each path, in the order given.
         """
-        stamps = {path: stamp(path) for path in dict.fromkeys(paths)}
-        known = {path: self.files.get(os.path.abspath(path), (None, None)) for path in stamps}
-        fresh = [path for path in stamps if stamps[path] is None or known[path][0] != stamps[path]]
+        results: dict[str, ScanResult | None] = {path: self.unchanged(path) for path in paths}
+        fresh = [path for path, result in results.items() if result is None]
         if len(fresh) > MANY:
-            logger.info("looking at %s files, once for all runs", f"{len(fresh):,}")
-        seen = examine_all(fresh)
-        photos = {path: seen[path] if path in seen else known[path][1] for path in stamps}
-        usable = {path: photo for path, photo in photos.items() if not photo.problem}
-        files = {os.path.abspath(path): (photo.stamp, photo) for path, photo in usable.items()}
-        if files != self.files:
-            self.files = files
+            logger.info("reading %s files, once for all runs", f"{len(fresh):,}")
+        read = examine_all(fresh)
+        scans = {path: result or read[path] for path, result in results.items()}
+        usable = {os.path.abspath(path): result for path, result in scans.items() if not result.problem}
+        if usable != self.scans:
+            self.scans = usable
             self.save()
-        return photos
+        return scans
 
-    def near_pairs(self, digests, search):
-        """Pairs of digests whose photos look alike: kept, or by ``search()`` if the photos have changed."""
+    def unchanged(self, path: str) -> ScanResult | None:
+        """The cached scan of a file; None if there is none, or the file has changed since."""
+        known = self.scans.get(os.path.abspath(path))
+        return known if known and known.stamp == stamp(path) else None
+
+    def near_pairs(self, digests: Sequence[str], search: Callable[[], list[tuple[str, str]]]) -> list[tuple[str, str]]:
+        """Pairs of digests of near duplicates: from the cache, or from ``search()`` if the images have changed."""
         key = hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
         if key not in self.near:
             self.near = {key: search()}
             self.save()
         return self.near[key]
 
-    def save(self):
-        """Write it, whole or not at all; a folder that cannot be written only means that the next look takes longer."""
+    def save(self) -> None:
+        """Write the file, whole or not at all; if it cannot be written, the next scan merely takes longer."""
         of, pairs = next(iter(self.near.items()), ("", []))
-        files = {path: [text, *plain(photo)] for path, (text, photo) in self.files.items()}
+        files = {path: plain(result) for path, result in self.scans.items()}
         text = json.dumps({"version": VERSION, "files": files, "near": {"of": of, "pairs": pairs}})
         try:
             make_folder(self.path.parent)
             write_text(self.path, text)
         except (MstlError, OSError) as error:
-            logger.debug("cannot keep %s: %s", self.path, error)
+            logger.debug("cannot write the scan cache %s: %s", self.path, error)
 
 
-def plain(photo):
-    """A usable photo as values for JSON."""
-    return [photo.notes, photo.native, photo.digest, base64.b64encode(photo.thumb).decode()]
+def plain(result: ScanResult) -> list[object]:
+    """The scan of a usable file as values for JSON."""
+    return [result.stamp, result.notes, result.native, result.digest, base64.b64encode(result.thumb).decode()]
 
 
-def restore(text, notes, native, digest, thumb):
-    """The inverse of :func:`plain`; a ValueError or TypeError where it cannot be."""
+def restore(stamp: str, notes: list[tuple[str, str]], native: bool, digest: str, thumb: str) -> ScanResult:
+    """The inverse of :func:`plain`.
+
+    Raises:
+        ValueError, TypeError: The values are damaged.
+    """
     pixels = base64.b64decode(thumb)
-    if len(pixels) != THUMB**2 or not isinstance(digest, str):
+    if len(pixels) != THUMB**2 or not isinstance(digest, str) or not isinstance(stamp, str):
         raise ValueError("damaged")
-    return ScanResult("", "", tuple((word, detail) for word, detail in notes), bool(native), digest, pixels, text)
+    return ScanResult("", "", tuple((word, detail) for word, detail in notes), bool(native), digest, pixels, stamp)

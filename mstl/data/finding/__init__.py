@@ -1,1 +1,1 @@
-"""From what ``--data`` says to labelled files."""
+"""Find the samples that `--data` names, without reading any image."""

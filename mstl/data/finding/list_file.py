@@ -1,55 +1,61 @@
-"""List files: a path and a label on each line, or a CSV with a header."""
+"""List file: a path and a label on each line, or a CSV with a header."""
 
 import csv
 import os
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mstl.data.finding.folder import Part
+from mstl.data.finding.found import Split
 from mstl.data.samples import Sample
 from mstl.errors import MstlError
 
-SUFFIXES = (".txt", ".csv")
-CLASSES = "classes.txt"  # beside a list: the names that integers stand for, one a line
-WHOLE_NUMBER = re.compile(r"[+-]?\d+")
+LIST_SUFFIXES = (".txt", ".csv")
+CLASSES = "classes.txt"  # beside a list: the class names that integer labels index, one a line
+INTEGER = re.compile(r"[+-]?\d+")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a list: the path and the label as written, the split ("" where there is no such column)."""
+    """A line of a list.
+
+    Attributes:
+        path: As written.
+        label: As written.
+        split: As written; "" if there is no such column.
+    """
 
     path: str
     label: str
     split: str = ""
 
 
-def read_rows(file):
+def read_rows(file: Path) -> list[Row]:
     """Read a list file.
 
     Args:
         file: A .csv with the header ``path,label`` or ``path,label,split``; else lines of ``path label``, divided at
-            the last space, so that a path may have spaces in it.
+            the last space, so that a path may contain spaces.
 
     Raises:
         MstlError: It cannot be read, or a line of it is wrong.
     """
-    file = Path(file)
     try:
-        with open(file, encoding="utf-8-sig", newline="") as stream:  # a byte order mark is no part of the first path
+        with open(file, encoding="utf-8-sig", newline="") as stream:  # skips a byte order mark before the first path
             rows = list(csv_rows(file, stream) if file.suffix.lower() == ".csv" else text_rows(file, stream))
     except UnicodeDecodeError as error:
-        raise MstlError(f"{file} is no UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8") from error
+        raise MstlError(f"{file} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8") from error
     except (OSError, csv.Error) as error:
         raise MstlError(f"cannot read the list {file}: {getattr(error, 'strerror', None) or error}") from error
     if not rows:
-        raise MstlError(f"the list {file} has no lines of `path label` in it")
+        raise MstlError(f"the list {file} has no lines of `path label`")
     return rows
 
 
-def text_rows(file, stream):
+def text_rows(file: Path, lines: Iterable[str]) -> Iterator[Row]:
     """The rows of a list with spaces."""
-    for number, line in enumerate(stream, 1):
+    for number, line in enumerate(lines, 1):
         parts = line.strip().rsplit(maxsplit=1)
         if len(parts) == 1:
             raise MstlError(f"{file}, line {number}: {parts[0]!r} is not a path, a space and a label")
@@ -57,53 +63,58 @@ def text_rows(file, stream):
             yield Row(*parts)
 
 
-def csv_rows(file, stream):
+def csv_rows(file: Path, lines: Iterable[str]) -> Iterator[Row]:
     """The rows of a CSV."""
-    reader = csv.DictReader(stream, restval="", skipinitialspace=True)
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
-    if not {"path", "label"} <= set(reader.fieldnames):
-        found = ",".join(reader.fieldnames) or "nothing"
+    reader = csv.DictReader(lines, restval="", skipinitialspace=True)
+    names = [name.strip().lower() for name in reader.fieldnames or ()]
+    reader.fieldnames = names
+    if not {"path", "label"} <= set(names):
+        found = ",".join(names) or "nothing"
         raise MstlError(f"{file} must begin with the header path,label or path,label,split, not with {found}")
     for row in reader:
         path, label, split = (row.get(name, "").strip() for name in ("path", "label", "split"))
         if not path and not label:
             continue
-        if not path or not label or None in row or ("split" in row and not split):
-            raise MstlError(f"{file}, line {reader.line_num}: it does not have just {', '.join(reader.fieldnames)}")
+        surplus = None in row  # DictReader's key for cells beyond the header
+        if not path or not label or surplus or ("split" in row and not split):
+            raise MstlError(f"{file}, line {reader.line_num}: it does not have exactly {', '.join(names)}")
         yield Row(path, label, split)
 
 
-def read_list(file, rows=None, split="train"):
-    """Read a list file as labelled files.
+def samples_of_list(file: Path, rows: Sequence[Row], split: str, chosen: Sequence[Row] | None = None) -> Split:
+    """Turn rows of a list file into samples.
 
     Args:
-        file: The list; relative paths in it are taken against its folder.
-        rows: Of it, those to take; all if not given.
+        file: The list; relative paths in it start at its folder.
+        rows: All rows of the list, which decide the class names.
+        split: "train" or "val".
+        chosen: The rows to take; all if None.
 
     Returns:
-        A :class:`mstl.data.finding.folder.Part`, in the order of the list.
-    """
-    file = Path(file)
-    every_row = read_rows(file)
-    names, order = class_names(file, every_row)
-    entries = []
-    for row in every_row if rows is None else rows:
-        path = os.path.join(file.parent, row.path)
-        entries.append(Sample(path, names[row.label], split, os.path.basename(row.path)))
-    return Part(file, tuple(entries), None, order)
-
-
-def class_names(file, rows):
-    """What the labels of a list are called.
-
-    Returns:
-        A dict from label to name, and the order of the names (None: sorted).
+        The samples, in the order of the list.
 
     Raises:
-        MstlError: classes.txt has no name for a label.
+        MstlError: classes.txt has no name for a label, or is wrong.
+    """
+    names, order = class_names(file, rows)
+    samples = tuple(
+        Sample(os.path.join(file.parent, row.path), names[row.label], split, os.path.basename(row.path))
+        for row in (rows if chosen is None else chosen)
+    )
+    return Split(file, samples, None, order)
+
+
+def class_names(file: Path, rows: Sequence[Row]) -> tuple[dict[str, str], tuple[str, ...] | None]:
+    """Which class the labels of a list stand for.
+
+    Returns:
+        The class name of each label, and the order of the names (None: sorted).
+
+    Raises:
+        MstlError: classes.txt has no name for a label, or is wrong.
     """
     labels = {row.label for row in rows}
-    if not all(WHOLE_NUMBER.fullmatch(label) for label in labels):
+    if not all(INTEGER.fullmatch(label) for label in labels):
         return {label: label for label in labels}, None
     listed = file.parent / CLASSES
     if not listed.is_file():
@@ -111,11 +122,13 @@ def class_names(file, rows):
     try:
         order = [line.strip() for line in listed.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise MstlError(f"cannot read {listed}: {getattr(error, 'strerror', None) or 'it is no UTF-8 text'}") from error
+        raise MstlError(
+            f"cannot read {listed}: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"
+        ) from error
     while order and not order[-1]:
         order.pop()
     if not all(order) or len(set(order)) < len(order):
-        raise MstlError(f"{listed} must have a different name on each line: {file} counts its lines")
+        raise MstlError(f"{listed} must have a different name on each line: the labels in {file} are line numbers")
     missing = sorted(label for label in labels if not 0 <= int(label) < len(order))
     if missing:
         raise MstlError(
@@ -124,8 +137,8 @@ def class_names(file, rows):
     return {label: order[int(label)] for label in labels}, tuple(order)
 
 
-def write_rows(file, rows):
-    """Write a list file in the format of its suffix, without splits."""
+def write_rows(file: Path, rows: Iterable[Row]) -> None:
+    """Write a list file in the format of its suffix, without a split column."""
     with open(file, "w", encoding="utf-8", newline="") as stream:
         if file.suffix.lower() == ".csv":
             csv.writer(stream, lineterminator="\n").writerows([("path", "label"), *((r.path, r.label) for r in rows)])

@@ -1,4 +1,4 @@
-"""What a user wants to have looked at, one photo after the other: files, folders, patterns, addresses, lists."""
+"""What a user wants predicted: images named by files, folders, patterns, URLs and lists, found one after the other."""
 
 import glob
 import http.client
@@ -7,27 +7,28 @@ import re
 import sys
 import time
 import urllib.request
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from mstl.data.checking.scan import SUFFIXES
+from mstl.data.image_files import has_image_suffix
 from mstl.download import TIMEOUT, NoDowngrade, describe, root_cause
 from mstl.errors import MstlError, OfflineError
 from mstl.runtime.environment import offline
 
 STDIN = "-"
 URL = re.compile(r"https?://", re.IGNORECASE)
-LARGEST = 32 * 2**20  # bytes of a download: photos are smaller
+LARGEST = 32 * 2**20  # bytes of a download: images are smaller
 PATIENCE = 60.0  # seconds that a download may take
 BLOCK = 2**16  # bytes
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A photo that cannot be looked at.
+    """An image that cannot be read.
 
     Attributes:
-        path: The file, or what the user gave in its place.
-        reason: For people.
+        path: The file, or what the user gave instead.
+        reason: A sentence for users.
     """
 
     path: str
@@ -36,18 +37,18 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Address:
-    """A photo on the network."""
+    """An image on the network."""
 
     url: str
 
-    def read(self):
+    def read(self) -> bytes:
         """Download it.
 
         Returns:
-            The content, as bytes.
+            The content.
 
         Raises:
-            OSError: It cannot be had, takes longer than a minute, or has more than 32 MB.
+            OSError: It cannot be downloaded, takes longer than a minute, or has more than 32 MB.
         """
         end = time.monotonic() + PATIENCE
         content = bytearray()
@@ -59,52 +60,53 @@ class Address:
                     if len(content) > LARGEST:
                         raise OSError(f"it has more than {LARGEST >> 20} MB")
                     if time.monotonic() > end:
-                        raise TimeoutError(f"it is not here after {PATIENCE:.0f} s")
+                        raise TimeoutError(f"it has not arrived after {PATIENCE:.0f} s")
         except (OSError, RuntimeError, ValueError, http.client.HTTPException) as error:
             raise OSError(f"cannot be downloaded: {describe(root_cause(error))}") from error
         return bytes(content)
 
 
-def find_images(arguments, allow_urls=False):
-    """Find photos by what was given on a command line.
+def find_images(arguments: Iterable[str], allow_urls: bool = False) -> Iterator[str | Address | Unreadable]:
+    """Find the images that command-line arguments name.
 
     Args:
         arguments: Files, folders (with all below them; hidden files and files without an image's suffix are left out),
-            patterns such as ``photos/*.jpg`` that the shell has left as they are, addresses that begin with http:// or
+            patterns such as ``images/*.jpg`` that the shell has not expanded, URLs that begin with http:// or
             https://, and ``-`` for a list of these on stdin, one a line.
         allow_urls: Whether something may be downloaded.
 
     Returns:
-        A generator of paths, of an :class:`Address` for each address and of an :class:`Unreadable` for what is not
-        there. Folders are searched, and stdin is read, as the generator goes on.
+        A generator of paths, of an :class:`Address` for each URL and of an :class:`Unreadable` for what does not
+        exist. Folders are searched, and stdin is read, as the generator advances.
 
     Raises:
-        MstlError: There is an address, and nothing may be downloaded.
+        MstlError: There is a URL, and nothing may be downloaded.
     """
+    arguments = list(arguments)
     for argument in arguments:
         if URL.match(argument):
             if not allow_urls:
                 raise MstlError(f"{argument} is on the network: add --allow-url to download it")
             if offline():
-                raise OfflineError(f"MSTL_OFFLINE forbids to download {argument}: give a file")
-    return (photo for argument in arguments for photo in photos_of(argument, allow_urls))
+                raise OfflineError(f"MSTL_OFFLINE forbids downloading {argument}: give a file")
+    return (image for argument in arguments for image in images_of(argument, allow_urls))
 
 
-def photos_of(argument, allow_urls):
-    """The photos that one argument means."""
+def images_of(argument: str, allow_urls: bool) -> Iterator[str | Address | Unreadable]:
+    """The images that one argument names."""
     if argument == STDIN:
         for line in sys.stdin.buffer:
             name = os.fsdecode(line.rstrip(b"\r\n"))
             if name.strip():
-                yield from photos_named(name, allow_urls)
+                yield from images_named(name, allow_urls)
     else:
-        yield from photos_named(argument, allow_urls)
+        yield from images_named(argument, allow_urls)
 
 
-def photos_named(name, allow_urls):
-    """The photos that an argument or a line of the list means."""
+def images_named(name: str, allow_urls: bool) -> Iterator[str | Address | Unreadable]:
+    """The images that an argument or a line of the list names."""
     if os.path.isdir(name):
-        yield from photos_below(name)
+        yield from images_below(name)
     elif os.path.lexists(name):
         yield name
     elif URL.match(name):
@@ -114,7 +116,7 @@ def photos_named(name, allow_urls):
         found = sorted(glob.iglob(name, recursive=True))
         for path in found:
             if os.path.isdir(path):
-                yield from photos_below(path)
+                yield from images_below(path)
             else:
                 yield path
         if not found:
@@ -123,22 +125,23 @@ def photos_named(name, allow_urls):
         yield Unreadable(name, "no such file or folder")
 
 
-def photos_below(folder):
-    """The photos in a folder and in those inside it, sorted by name; a link that leads back is not followed."""
-    faults, empty = [], True
+def images_below(folder: str) -> Iterator[str | Unreadable]:
+    """The images in a folder and in those inside it, sorted by name; a link that leads back is not followed."""
+    faults: list[OSError] = []
+    empty = True
     for root, folders, files in os.walk(folder, onerror=faults.append, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and not leads_back(root, name))
         for name in sorted(files):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES:
+            if not name.startswith(".") and has_image_suffix(name):
                 empty = False
                 yield os.path.join(root, name)
     for fault in faults:
-        yield Unreadable(fault.filename, fault.strerror)
+        yield Unreadable(str(fault.filename), fault.strerror or str(fault))
     if empty and not faults:
-        yield Unreadable(folder, "a folder without photos")
+        yield Unreadable(folder, "a folder without images")
 
 
-def leads_back(root, name):
+def leads_back(root: str, name: str) -> bool:
     """Whether a folder in ``root`` is a link to one that ``root`` is in."""
     real, target = os.path.realpath(root), os.path.realpath(os.path.join(root, name))
     return os.path.commonpath([real, target]) == target

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from mstl import MstlError, Preprocessing, load_data
 from mstl.commands import data_command as tools
-from mstl.data.finding.source import find_source
+from mstl.data.finding.sources import find_dataset
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.transforms import eval_transforms
 from mstl.data.split import stratified
@@ -104,7 +104,7 @@ def test_whole_numbers_are_sorted_as_such_or_named_by_classes_txt(photos, caplog
     (photos / "classes.txt").write_text("zero\none\nred\n" + "\n".join("abcdefg") + "\nblue\n\n")
     sets = load_data(train, val=val)
     assert all(images.classes == ("red", "blue") and right(images) for images in sets), "in the order of classes.txt"
-    assert "9 names have no photo to train on, and are no classes: a, b, c, d, e, f, g, one, zero" in caplog.text
+    assert "9 names have no image to train on, and are no classes: a, b, c, d, e, f, g, one, zero" in caplog.text
     (photos / "classes.txt").write_text("zero\none\nred\n")
     assert "label 10" in refusal(train, val=val)
     (photos / "classes.txt").write_text("red\nred\n")
@@ -126,7 +126,7 @@ def test_a_csv_with_splits(photos):
 BAD_LISTS = {
     "no label": ("l.txt", "a.jpg\n", "line 1: 'a.jpg' is not a path, a space and a label"),
     "empty": ("l.txt", "\n \n", "has no lines"),
-    "latin": ("l.txt", "é.jpg 1\n".encode("latin-1"), "no UTF-8 text"),
+    "latin": ("l.txt", "é.jpg 1\n".encode("latin-1"), "not UTF-8 text"),
     "no header": ("l.csv", "a.jpg,red\n", "must begin with the header path,label"),
     "empty csv": ("l.csv", "", "must begin with the header path,label or path,label,split, not with nothing"),
     "cells missing": ("l.csv", "path,label\na.jpg,red\nb.jpg\n", "line 3"),
@@ -134,7 +134,7 @@ BAD_LISTS = {
     "no split": ("l.csv", "path,label,split\na.jpg,red,\n", "line 2"),
     "other split": ("l.csv", "path,label,split\na.jpg,red,fold1\n", "split 'fold1'; known are train, val"),
     "no training": ("l.csv", "path,label,split\na.jpg,red,val\n", "no row whose split is train"),
-    "files not there": ("l.txt", "a.jpg red\nb.jpg blue\n", "none of the 2 files.*No such file.*against its folder"),
+    "files not there": ("l.txt", "a.jpg red\nb.jpg blue\n", "none of the 2 files.*No such file.*start at its folder"),
 }  # fmt: skip
 
 
@@ -200,7 +200,7 @@ def test_a_folder_of_classes_is_split(tmp_path, caplog):
     assert train.counts.tolist() == [15, 1, 5, 1]
     assert right(train) and right(val)
     assert not {*train.paths} & {*val.paths}
-    assert "1 photos have no label" in caplog.text and "loose.jpg" in caplog.text and "LICENSE" not in caplog.text
+    assert "1 images have no label" in caplog.text and "loose.jpg" in caplog.text and "LICENSE" not in caplog.text
     assert load_data(folder, val_split=0.25)[1].paths == val.paths
     assert load_data(folder, val_split=0.25, seed=2)[1].paths != val.paths
     for wrong in (0, 1, -0.2, 5):
@@ -356,7 +356,7 @@ def test_the_source_of_a_folder_inside_a_folder(photos, tmp_path):
     (tmp_path / "a" / "b").mkdir(parents=True)
     photos.rename(tmp_path / "a" / "b" / "photos")
     assert [len(images) for images in load_data(tmp_path / "a")] == [12, 6]
-    assert len(find_source(tmp_path / "a" / "b" / "photos" / "train").train.entries) == 12
+    assert len(find_dataset(tmp_path / "a" / "b" / "photos" / "train").train.samples) == 12
 
 
 @pytest.mark.parametrize("link", [False, True])
@@ -367,7 +367,7 @@ def test_split_writes_a_folder(tmp_path, link):
     (src / "red" / "broken.jpg").touch()
     done = run("split", src, tmp_path / "out", "--val-split", "0.3", *(["--link"] if link else []))
     assert done.exit_code == 0, done.output
-    assert "train: 14 photos" in done.stdout and "broken.jpg: empty file" in done.stderr
+    assert "train: 14 images" in done.stdout and "broken.jpg: empty file" in done.stderr
     train, val = load_data(tmp_path / "out")
     assert (train.counts.tolist(), val.counts.tolist()) == ([7, 7], [3, 3])
     assert right(train) and right(val)
@@ -375,8 +375,8 @@ def test_split_writes_a_folder(tmp_path, link):
     assert labelled(train) | labelled(val) == {(f"{name}-{n}.jpg", name) for name in ("blue", "red") for n in range(10)}
     assert labelled(load_data(src, val_split=0.3)[1]) == labelled(val), "as a training would split it"
     again = run("split", src, tmp_path / "out")
-    assert again.exit_code == 1 and "is there already" in again.stderr
-    assert "is divided already" in run("split", tmp_path / "out", tmp_path / "other").stderr
+    assert again.exit_code == 1 and "exists already" in again.stderr
+    assert "is split already" in run("split", tmp_path / "out", tmp_path / "other").stderr
     assert "inside the data" in run("split", src, src / "out").stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "x"]
 
