@@ -5,9 +5,12 @@ drops squeeze-and-excitation and takes ReLU6 for swish, so that it quantises wel
 TensorFlow.
 """
 
-from mindspore import nn, ops
+import mindspore as ms
+from mindspore import nn
 
 from mstl.models import layers
+from mstl.models.contract import Classifier
+from mstl.models.conv_norm import ConvNorm
 
 # (blocks, kernel, stride of the first, expansion, channels): table 1 of the paper, width and depth factors 1.
 STAGES = (
@@ -28,7 +31,7 @@ def conv_norm(in_channels, out_channels, kernel_size, stride=1, groups=1, activa
         layers.conv2d(in_channels, out_channels, kernel_size, stride, groups, padding=layers.SAME),
         layers.batch_norm2d(out_channels, eps=EPS),
     ]
-    return nn.SequentialCell(cells + [nn.ReLU6()] if activation else cells)
+    return ConvNorm(cells + [nn.ReLU6()] if activation else cells)
 
 
 class InvertedResidual(nn.Cell):
@@ -57,7 +60,7 @@ class InvertedResidual(nn.Cell):
         return out + x if self.shortcut else out
 
 
-class EfficientNetLite(nn.Cell):
+class EfficientNetLite(Classifier):
     """EfficientNet-Lite0, keeping mstl's model contract.
 
     The dropout that the original trains its head with is left out: its random state could not be brought back when a
@@ -86,14 +89,7 @@ class EfficientNetLite(nn.Cell):
                 channels = out_channels
         self.blocks = nn.SequentialCell(blocks)
         self.top = conv_norm(channels, self.num_features, 1)
-        self.flatten = nn.Flatten()
         self.reset_head(num_classes)
-
-    def reset_head(self, num_classes):
-        """Put a new, random Dense for ``num_classes`` classes, behind a 7 x 7 average pool."""
-        self.avg_pool = layers.avg_pool2d(7)
-        self.fc = layers.dense(self.num_features, num_classes)
-        self.fc.update_parameters_name("fc.")
 
     def stages(self):
         """The backbone in parts that can be frozen: a dict from name to cells, which follow on each other.
@@ -113,15 +109,3 @@ class EfficientNetLite(nn.Cell):
     def forward_features(self, x):
         """(N, 3, H, W), normalised, -> (N, 1280, H / 32, W / 32)."""
         return self.top(self.blocks(self.stem(x)))
-
-    def forward_head(self, features):
-        """(N, 1280, h, w) -> (N, num_classes) logits."""
-        if features.shape[-2:] == (7, 7):  # 224 px
-            pooled = self.avg_pool(features)
-        else:
-            pooled = ops.mean(features, (2, 3), True)
-        return self.fc(self.flatten(pooled))
-
-    def construct(self, x):
-        """(N, 3, H, W), normalised, -> (N, num_classes) logits."""
-        return self.forward_head(self.forward_features(x))

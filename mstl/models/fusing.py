@@ -72,32 +72,18 @@ class FusedModel:
 def fuse_pairs(model):
     """Give each convolution that a BatchNorm follows a bias, and put an identity in the BatchNorm's place.
 
-    Which BatchNorm follows which convolution is told by the order in which a cell has made them: all of mstl's nets
-    make a BatchNorm right behind its convolution.
-
     Returns:
         For each pair, the prefix of the convolution's parameters, that of the BatchNorm's, the new convolution (its
         values are still to be set) and the BatchNorm's epsilon.
     """
     folds = []
-    for _, cell in list(model.cells_and_names()):
-        children = list(cell.name_cells().items())
-        for (conv_name, conv), (norm_name, norm) in zip(children, children[1:], strict=False):
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                prefix = conv.weight.name.removesuffix(".weight")
-                folds.append((prefix, norm.gamma.name.removesuffix(".gamma"), layers.with_bias(conv), norm.eps))
-                put(cell, conv_name, folds[-1][2])
-                put(cell, norm_name, nn.Identity())
-                folds[-1][2].weight.name, folds[-1][2].bias.name = f"{prefix}.weight", f"{prefix}.bias"
+    for pair in model.conv_norm_pairs():
+        prefix, norm = pair.conv.weight.name.removesuffix(".weight"), pair.norm.gamma.name.removesuffix(".gamma")
+        conv = layers.with_bias(pair.conv)
+        folds.append((prefix, norm, conv, pair.norm.eps))
+        pair.replace(conv, nn.Identity())
+        conv.weight.name, conv.bias.name = f"{prefix}.weight", f"{prefix}.bias"
     return folds
-
-
-def put(cell, name, child):
-    """Put a child in the place of another."""
-    if isinstance(cell, nn.SequentialCell):
-        cell[int(name)] = child
-    else:
-        setattr(cell, name, child)
 
 
 class Front(nn.Cell):

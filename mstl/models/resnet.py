@@ -8,9 +8,12 @@ Parameter names are those of MindSpore's tutorial, so that its checkpoints load 
 BatchNorm for each of its convolutions.
 """
 
-from mindspore import nn, ops
+import mindspore as ms
+from mindspore import nn
 
 from mstl.models import layers
+from mstl.models.contract import Classifier
+from mstl.models.conv_norm import ConvNorm
 
 
 class BasicBlock(nn.Cell):
@@ -26,6 +29,7 @@ class BasicBlock(nn.Cell):
     """
 
     expansion = 1
+    conv_norms = (("conv1", "norm1"), ("conv2", "norm2"))
 
     def __init__(
         self, in_channels, channels, stride=1, down_sample=None, padding=layers.SYMMETRIC, groups=1, base_width=64
@@ -62,6 +66,7 @@ class Bottleneck(nn.Cell):
     """
 
     expansion = 4
+    conv_norms = (("conv1", "norm1"), ("conv2", "norm2"), ("conv3", "norm3"))
 
     def __init__(
         self, in_channels, channels, stride=1, down_sample=None, padding=layers.SYMMETRIC, groups=1, base_width=64
@@ -104,7 +109,7 @@ def make_layer(in_channels, block, channels, blocks, stride=1, padding=layers.SY
     out_channels = channels * block.expansion
     down_sample = None
     if stride != 1 or in_channels != out_channels:
-        down_sample = nn.SequentialCell(
+        down_sample = ConvNorm(
             [layers.conv2d(in_channels, out_channels, 1, stride, padding=padding), layers.batch_norm2d(out_channels)]
         )
     shared = {"padding": padding, "groups": groups, "base_width": base_width}
@@ -113,7 +118,7 @@ def make_layer(in_channels, block, channels, blocks, stride=1, padding=layers.SY
     return nn.SequentialCell(cells)
 
 
-class ResNet(nn.Cell):
+class ResNet(Classifier):
     """A residual network that keeps mstl's model contract.
 
     Args:
@@ -131,6 +136,7 @@ class ResNet(nn.Cell):
     """
 
     width = 64
+    conv_norms = (("conv1", "norm"),)
 
     def __init__(
         self, block, blocks, num_classes=1000, padding=layers.SYMMETRIC, pool_padding=None, groups=1, base_width=64
@@ -149,14 +155,7 @@ class ResNet(nn.Cell):
         self.layer2 = make_layer(out, block, width * 2, blocks[1], stride=2, **shared)
         self.layer3 = make_layer(out * 2, block, width * 4, blocks[2], stride=2, **shared)
         self.layer4 = make_layer(out * 4, block, width * 8, blocks[3], stride=2, **shared)
-        self.flatten = nn.Flatten()
         self.reset_head(num_classes)
-
-    def reset_head(self, num_classes):
-        """Put a new, randomly initialised Dense for ``num_classes`` classes, behind a 7 x 7 average pool."""
-        self.avg_pool = layers.avg_pool2d(7)
-        self.fc = layers.dense(self.num_features, num_classes)
-        self.fc.update_parameters_name("fc.")
 
     def stages(self):
         """The backbone in parts that can be frozen: a dict from name to cells, which follow on each other."""
@@ -172,15 +171,3 @@ class ResNet(nn.Cell):
         """(N, 3, H, W), normalised, -> (N, num_features, H / 32, W / 32)."""
         x = self.max_pool(self.relu(self.norm(self.conv1(x))))
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))
-
-    def forward_head(self, features):
-        """(N, num_features, h, w) -> (N, num_classes) logits."""
-        if features.shape[-2:] == (7, 7):  # 224 px, the tutorial's own pooling
-            pooled = self.avg_pool(features)
-        else:
-            pooled = ops.mean(features, (2, 3), True)
-        return self.fc(self.flatten(pooled))
-
-    def construct(self, x):
-        """(N, 3, H, W), normalised, -> (N, num_classes) logits."""
-        return self.forward_head(self.forward_features(x))

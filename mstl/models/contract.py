@@ -1,0 +1,66 @@
+"""Classifier: the base class of all architectures, and all that the other rooms rely on in one."""
+
+import mindspore as ms
+from mindspore import nn, ops
+
+from mstl.config import Preprocessing
+from mstl.models import layers
+from mstl.models.conv_norm import ConvNormPair, find_pairs
+from mstl.models.layers import Padding
+
+
+class Classifier(nn.Cell):
+    """An image classifier: a backbone of named stages, and a head.
+
+    From (N, 3, H, W) float32 images, normalised as ``preprocessing`` says, to (N, num_classes) logits. An architecture
+    implements :meth:`stages` and :meth:`forward_features`, and calls :meth:`reset_head` once its backbone is made.
+
+    Attributes:
+        architecture: The name under which :func:`mstl.build_model` made it, such as ``"resnet50"``; empty otherwise.
+        preprocessing: How an image becomes the model's input.
+        padding: Padding of the convolutions.
+        pool_padding: Padding of the max-pool.
+        num_features: The channels of what :meth:`forward_features` gives.
+        fc: The last layer, a Dense with one output per class.
+    """
+
+    architecture: str = ""
+    preprocessing: Preprocessing = Preprocessing()
+    padding: Padding
+    pool_padding: Padding
+    num_features: int
+    fc: nn.Dense
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flatten = nn.Flatten()
+
+    def stages(self) -> dict[str, list[nn.Cell]]:
+        """The backbone in parts that can be frozen: stem, layer1 ... layer4, each with its cells, which run in order."""
+        raise NotImplementedError
+
+    def forward_features(self, x: ms.Tensor) -> ms.Tensor:
+        """(N, 3, H, W) images -> (N, num_features, H / 32, W / 32) activations."""
+        raise NotImplementedError
+
+    def forward_head(self, features: ms.Tensor) -> ms.Tensor:
+        """(N, num_features, h, w) activations -> (N, num_classes) logits."""
+        if features.shape[-2:] == (7, 7):  # at 224 px, MindSpore's tutorial pools in this way
+            pooled = self.avg_pool(features)
+        else:
+            pooled = ops.mean(features, (2, 3), True)
+        return self.fc(self.flatten(pooled))
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """(N, 3, H, W) images -> (N, num_classes) logits."""
+        return self.forward_head(self.forward_features(x))
+
+    def reset_head(self, num_classes: int) -> None:
+        """Replace the head by a randomly initialised one for ``num_classes`` classes."""
+        self.avg_pool = layers.avg_pool2d(7)
+        self.fc = layers.dense(self.num_features, num_classes)
+        self.fc.update_parameters_name("fc.")
+
+    def conv_norm_pairs(self) -> list[ConvNormPair]:
+        """Each convolution of the backbone with its BatchNorm."""
+        return find_pairs(self)
