@@ -104,7 +104,7 @@ def test_what_is_not_there(tree):
     assert names("nope.jpg", "*.tif", "empty", "ftp://a/b.jpg") == [
         "(nope.jpg: no such file or folder)",
         "(*.tif: no file matches)",
-        "(empty: a folder without photos)",
+        "(empty: a folder without images)",
         "(ftp://a/b.jpg: no such file or folder)",
     ]
 
@@ -139,7 +139,7 @@ def test_downloads(monkeypatch):
             Address(f"{server.url}/a.jpg").read()
         monkeypatch.setattr(predict_inputs, "LARGEST", 2**20)
         monkeypatch.setattr(predict_inputs, "PATIENCE", 0.0)
-        with pytest.raises(OSError, match="it is not here after 0 s"):
+        with pytest.raises(OSError, match="it has not arrived after 0 s"):
             Address(f"{server.url}/a.jpg").read()
         monkeypatch.setattr(predict_inputs, "TIMEOUT", 0.1)
         server.pages["/late.jpg"] = Page(late=5)
@@ -242,7 +242,7 @@ def test_nothing_can_be_read(run, tmp_path):
         assert (done.exit_code, done.stdout) == (1, "")
         assert done.stderr.splitlines() == [
             "nope.jpg: no such file or folder",
-            f"{tmp_path}: a folder without photos",
+            f"{tmp_path}: a folder without images",
             "mstl: error: no image could be read (2 could not)",
         ]
         assert os.listdir(tmp_path) == []
