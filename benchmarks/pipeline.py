@@ -24,7 +24,8 @@ def add_arguments(parser):
 def run(options):
     """Measure each way, print the table, write the JSON."""
     from mstl import Preprocessing, load_data
-    from mstl.data.loading.transforms import AUGMENTS, eval_transforms, train_transforms
+    from mstl.config import AUGMENTS
+    from mstl.data.loading.transforms import eval_transforms, train_transforms
 
     images, _ = load_data(options.data)
     limits = {

@@ -24,7 +24,7 @@ class CacheFolder(NamedTuple):
 
     Attributes:
         name: The folder's.
-        description: What the features depend on; empty if that cannot be read.
+        description: What the features depend on; empty if it cannot be read.
         rows: Number of different keys.
         bytes: Of all files.
         last_used: Seconds since 1970; None without any file.
@@ -83,7 +83,7 @@ def list_folders() -> list[CacheFolder]:
 
 
 def read_description(folder: Path) -> dict[str, object]:
-    """What the features in a folder depend on; an empty dict if that is not there, or damaged."""
+    """What the features in a folder depend on; an empty dict if it is missing or damaged."""
     try:
         values = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -129,7 +129,10 @@ def folder_named(name: str) -> Path:
 
 
 def evict(limit: int, in_use: Collection[Path]) -> None:
-    """Remove the least recently used files that are not in use, until all take at most ``limit`` bytes."""
+    """Remove the least recently used files that are not in use, until all take at most ``limit`` bytes.
+
+    Unfinished files that a killed run has left are removed in any case.
+    """
     files = files_of(*cache_folders())
     total, now = sum(status.st_size for status in files.values()), time.time()
     for path, status in sorted(files.items(), key=lambda item: (item[1].st_mtime_ns, item[0].name)):

@@ -6,7 +6,6 @@ trained classifiers on such features.
 """
 
 import hashlib
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,9 +28,7 @@ from mstl.features.shard import FloatArray
 from mstl.models.fusing import Runner
 from mstl.runtime.memory import available_memory
 
-logger = logging.getLogger("mstl")
-
-FORMAT = 2  # of what is cached; raise it to make everything on disk worthless
+FORMAT = 2  # of what is cached; raise it when features on disk would no longer be right
 ROWS_AT_A_TIME = 1000  # read from the cache, so that not all are in memory twice
 MEMORY_SHARE = 0.5  # of the free memory that features may take
 SHARD_BYTES = 32 * 10**6  # features that are cached together,
@@ -124,7 +121,7 @@ class FeatureExtractor:
         return extraction.rows
 
     def _read_cached(self, extraction: "Extraction") -> list[int]:
-        """Fill in the rows that are cached; the indices of those that are not."""
+        """Fill in the rows that are cached, and return the indices of the others."""
         missing, keys = [], extraction.keys
         for start in range(0, len(keys), ROWS_AT_A_TIME):
             part = keys[start : start + ROWS_AT_A_TIME]
@@ -156,7 +153,7 @@ class FeatureExtractor:
     def _batches(
         self, images: ImageSet, view: int, missing: NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.int64], FloatArray]]:
-        """Run the missing images through the frozen stages: their indices and activations, batch by batch."""
+        """Run the missing images through the frozen stages, and yield batches of their indices and activations."""
         from tqdm import tqdm
 
         front = self.front()

@@ -66,7 +66,7 @@ class FeatureCache:
             return {}
         keys = dict.fromkeys(keys)
         with self.lock:
-            found = self._read(set(keys))
+            found = self._read(keys)
             if len(found) < len(keys):
                 self._find_shards()
                 found |= self._read(keys.keys() - found.keys())
@@ -76,10 +76,10 @@ class FeatureCache:
         """Cache rows as one shard: some tens of MB at a time make few files, and lose little in a stopped run.
 
         Args:
-            rows: By key. Nothing is replaced: a key stands for the same features each time.
+            rows: By key, alike in shape and dtype. Nothing is replaced: a key stands for the same features each time.
 
         Raises:
-            ValueError: A row is neither float32 nor float16.
+            ValueError: Rows differ in shape, or are not all float32 or all float16.
         """
         if not rows or not self.limit or self.failed:
             return
@@ -115,11 +115,12 @@ class FeatureCache:
             except (OSError, DamagedShardError) as error:
                 self._give_up(path, error)
 
-    def _read(self, keys: set[str]) -> dict[str, FloatArray]:
+    def _read(self, keys: Iterable[str]) -> dict[str, FloatArray]:
         """The rows under these keys, each from any shard that has it."""
         found: dict[str, FloatArray] = {}
+        missing = set(keys)
         for path, shard in list(self.shards.items()):
-            if here := (keys - found.keys()) & shard.rows.keys():
+            if here := missing & shard.rows.keys():
                 self.in_use.add(path)
                 with suppress(OSError):  # in a folder that cannot be written
                     os.utime(path)  # the time that eviction goes by
@@ -127,6 +128,7 @@ class FeatureCache:
                     found.update(read_rows(path, shard, here))
                 except (OSError, DamagedShardError) as error:
                     self._give_up(path, error)
+                missing -= found.keys()
         return found
 
     def _give_up(self, path: Path, error: OSError | DamagedShardError) -> None:
@@ -145,7 +147,7 @@ class FeatureCache:
 
     def _write(self, path: Path, content: bytes) -> None:
         """Write a shard, and the folder's description where there is none."""
-        for attempts_left in (4, 3, 2, 1, 0):
+        for attempts_left in reversed(range(5)):
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 with atomic_path(path) as temporary:

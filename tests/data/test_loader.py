@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from mstl import MstlError, Preprocessing
+from mstl.config import AUGMENTS
 from mstl.data.dataset import ImageSet
 from mstl.data.decode import LARGE, needs_pillow, read_image_bytes, upright
 from mstl.data.loading.loader import Loader
@@ -351,5 +352,5 @@ def test_a_folder_that_gains_a_file_is_noticed(tmp_path):
     paths = tuple(str(path) for path in sorted(root.glob("*/*.jpg")))
     images = ImageSet.from_paths(paths, np.repeat(np.arange(2, dtype=np.int32), 6), ("blue", "red"), root)
     Image.new("RGB", (40, 40), COLORS["blue"]).save(root / "blue" / "another.jpg")
-    with pytest.raises(MstlError, match="other photos than those of the set; did files change"):
+    with pytest.raises(MstlError, match="other images than those of the set; did files change"):
         list(Loader(images, eval_transforms(PLAIN), 4).batches())

@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from mstl import MstlError, Preprocessing
+from mstl.config import AUGMENTS
 from mstl.data.dataset import ImageSet
 from mstl.data.loading.loader import Loader
-from mstl.data.loading.transforms import AUGMENTS, eval_transforms, rand_augment, train_transforms
+from mstl.data.loading.transforms import AUGMENTATIONS, eval_transforms, rand_augment, train_transforms
 
 SIDE = 48
 PLAIN = Preprocessing(image_size=SIDE, resize=SIDE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))  # pixels stay pixels
@@ -54,6 +55,10 @@ def spots(images):
     rows, columns = np.mgrid[: images.shape[1], : images.shape[2]] - (images.shape[1] - 1) / 2
     total = bright.sum(axis=(1, 2))
     return np.stack([(bright * columns).sum(axis=(1, 2)) / total, -(bright * rows).sum(axis=(1, 2)) / total], axis=1)
+
+
+def test_the_settings_know_every_augmentation():
+    assert tuple(AUGMENTATIONS) == AUGMENTS
 
 
 @pytest.mark.parametrize("augment", AUGMENTS)

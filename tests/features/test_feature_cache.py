@@ -96,7 +96,7 @@ def test_nothing_is_there_at_first():
 
 def test_awkward_values_and_keys():
     values = np.array([np.nan, np.inf, -np.inf, -0.0, 1e-45, 3e38], np.float32)
-    items = {"ü\n": values, "": values[::-1], "c" * 5000: -values}
+    items = {"ü\ud800\n": values, "": values[::-1], "c" * 5000: -values}
     store().put(items)
     same(store().get(items), items)
 

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from mstl import Preprocessing
+from mstl.config import AUGMENTS
 from mstl.data.dataset import ImageSet
-from mstl.data.loading.transforms import AUGMENTS
 from mstl.report.plots import save
 from mstl.report.plots.preview import augmentation_sheet
 

@@ -1,1 +1,1 @@
-"""From files to batches."""
+"""From image files to batches of pixels: transforms, sampling, loading, mixing."""

@@ -1,14 +1,18 @@
-"""Photos of any kind in batches for a net; what cannot be read is named, and does not stop the rest."""
+"""Streaming: images of any kind in batches for a model; one that cannot be read is named and does not stop the rest."""
 
 import io
 import itertools
 import os
 import stat
 import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import mindspore.dataset as ds
 import numpy as np
+from mindspore.dataset.transforms.transforms import TensorOperation
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mstl.data.checking.scan import DRAWINGS, PIXEL_LIMIT, examine
@@ -20,36 +24,43 @@ from mstl.runtime.devices import clamp_workers
 from mstl.runtime.interrupts import take_ctrl_c_back
 from mstl.runtime.memory import trim_memory
 
+ImageInput: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.uint8] | Image.Image | Address | Unreadable
+Faults: TypeAlias = list[str | None]  # for each image, why it cannot be read; None if it can
+Pixels: TypeAlias = NDArray[np.float32]
+
 # What Pillow would warn of is refused here, or harmless. Not by catch_warnings, which is not for several threads.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
-CHUNK = 1024  # photos in a pipeline, which takes a tenth of a second to start
-PLACEHOLDER = b"P6\n1 1\n255\n\0\0\0"  # a picture, for the pipeline, of what cannot be read
+CHUNK = 1024  # images in a pipeline, which takes a tenth of a second to start
+PLACEHOLDER = b"P6\n1 1\n255\n\0\0\0"  # what the pipeline gets in the place of an image that cannot be read
 
 
-def batches(photos, transforms, batch_size):
-    """Bring photos to what a net expects, by MindSpore's C++ pipeline, while the last ones are computed.
+def batches(
+    images: Iterable[ImageInput], transforms: Sequence[TensorOperation], batch_size: int
+) -> Iterator[tuple[Sequence[ImageInput], Faults, Pixels]]:
+    """Bring images to what a model expects, by MindSpore's C++ pipeline, while the last ones are being computed.
 
     Args:
-        photos: Paths, image files as bytes, arrays ((H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8), Pillow's images,
-            and what :func:`mstl.data.finding.predict_inputs.find_images` gives; read as they are needed, 1,024 at a time.
-        transforms: Operations for each photo, such as :func:`mstl.data.loading.transforms.eval_transforms` gives.
-        batch_size: Photos in a batch.
+        images: Paths, image files as bytes, uint8 arrays ((H, W), (H, W, 1), (H, W, 3) or (H, W, 4)), Pillow's images,
+            and what :func:`mstl.data.finding.predict_inputs.find_images` yields; read as they are needed, 1,024 at a
+            time.
+        transforms: Operations on each image, such as :func:`mstl.data.loading.transforms.eval_transforms` returns.
+        batch_size: Images in a batch.
 
     Yields:
-        n of the photos, why each cannot be read (None where it can), and those m of them that can, as (m, 3, H, W)
-        float32. All photos come, in their order.
+        n of the images, why each cannot be read (None if it can), and (m, 3, H, W) pixels of the m that can be read.
+        All images come, in their order.
 
     Raises:
-        MstlError: A photo is nothing of the above.
+        MstlError: An image is none of the above.
     """
-    photos = iter(photos)
-    while pending := [checked(photo) for photo in itertools.islice(photos, CHUNK)]:
+    images = iter(images)
+    while pending := [checked(image) for image in itertools.islice(images, CHUNK)]:
         while pending:
             count = 0
-            for faults, images in by_pipeline(pending, transforms, batch_size):
+            for faults, pixels in by_pipeline(pending, transforms, batch_size):
                 part, count = pending[count : count + len(faults)], count + len(faults)
-                yield part, faults, images
+                yield part, faults, pixels
             pending = pending[count:]  # where there are any, the C++ decoder has refused one of the next ones
             part, pending = pending[:batch_size], pending[batch_size:]
             if part:
@@ -57,50 +68,53 @@ def batches(photos, transforms, batch_size):
         trim_memory()  # each pipeline has threads of its own, and what they freed would add up
 
 
-def checked(photo):
-    """The photo itself.
+def checked(image: ImageInput) -> ImageInput:
+    """The image itself.
 
     Raises:
-        MstlError: It is nothing that could be one.
+        MstlError: It is of a type or shape that no image has.
     """
-    if isinstance(photo, np.ndarray):
-        if photo.dtype != np.uint8 or photo.ndim not in (2, 3) or (photo.ndim == 3 and photo.shape[2] not in (1, 3, 4)):
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
             raise MstlError(
-                f"an array of {photo.dtype} and shape {photo.shape} is no photo: give uint8 of (height, width, 3)"
+                f"an array of {image.dtype} and shape {image.shape} is not an image: give uint8 of (height, width, 3)"
             )
-        if photo.size == 0:
-            raise MstlError(f"an array of shape {photo.shape} has no pixels")
-    elif not isinstance(photo, (str, os.PathLike, bytes, Image.Image, Address, Unreadable)):
-        raise MstlError(f"{type(photo).__name__} is no photo: give paths, arrays, bytes or Pillow's images")
-    return photo
+        if image.size == 0:
+            raise MstlError(f"an array of shape {image.shape} has no pixels")
+    elif not isinstance(image, (str, os.PathLike, bytes, Image.Image, Address, Unreadable)):
+        raise MstlError(f"{type(image).__name__} is not an image: give paths, arrays, bytes or Pillow's images")
+    return image
 
 
 class ImageBytesSource:
-    """Encoded photos with their numbers, for GeneratorDataset.
+    """Encoded images with their numbers, for GeneratorDataset.
 
     Attributes:
-        faults: A dict from a photo's number to why it cannot be read, of those that have been asked for.
+        faults: For the number of each image that was asked for and cannot be read, why.
     """
 
-    def __init__(self, photos):
-        self.photos, self.faults = photos, {}
+    def __init__(self, images: Sequence[ImageInput]) -> None:
+        self.images = images
+        self.faults: dict[int, str] = {}
 
-    def __len__(self):
-        return len(self.photos)
+    def __len__(self) -> int:
+        return len(self.images)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], np.int32]:
         try:
-            data = encoded(self.photos[index])
+            data = encoded(self.images[index])
         except OSError as error:
-            self.faults[int(index)] = reason(self.photos[index], error)
+            self.faults[int(index)] = reason(self.images[index], error)
             data = PLACEHOLDER
         return np.frombuffer(data, np.uint8), np.int32(index)
 
 
-def by_pipeline(photos, transforms, batch_size):
-    """Faults and images of photos, in batches; ends early where the C++ decoder refuses one."""
-    source, dump = ImageBytesSource(photos), Path(DUMP).absolute()
-    theirs = os.path.lexists(dump)
+def by_pipeline(
+    images: Sequence[ImageInput], transforms: Sequence[TensorOperation], batch_size: int
+) -> Iterator[tuple[Faults, Pixels]]:
+    """Faults and pixels of images, in batches; ends early where the C++ decoder refuses one."""
+    source, dump = ImageBytesSource(images), Path(DUMP).absolute()
+    had_dump = os.path.lexists(dump)
     options = {"shuffle": False, "num_parallel_workers": clamp_workers(), "python_multiprocessing": False}
     dataset = ds.GeneratorDataset(source, ["image", "number"], **options)
     dataset = dataset.map(transforms, input_columns="image", num_parallel_workers=clamp_workers())
@@ -109,45 +123,46 @@ def by_pipeline(photos, transforms, batch_size):
         stream = dataset.create_tuple_iterator(num_epochs=1, output_numpy=True, do_copy=False)
     take_ctrl_c_back()
     try:
-        for images, numbers in stream:
+        for pixels, numbers in stream:
             faults = [source.faults.get(number) for number in numbers.tolist()]
-            yield faults, images[[fault is None for fault in faults]] if any(faults) else images
+            yield faults, pixels[[fault is None for fault in faults]] if any(faults) else pixels
     except RuntimeError:
-        if not theirs:
+        if not had_dump:
             dump.unlink(missing_ok=True)
 
 
-def one_by_one(photos, transforms):
-    """The same of a few photos, each in a pipeline of its own; Pillow decodes what the C++ decoder refuses."""
-    faults, images = [], []
-    for photo in photos:
-        answer = next(by_pipeline([photo], transforms, 1), None)
+def one_by_one(images: Sequence[ImageInput], transforms: Sequence[TensorOperation]) -> tuple[Faults, Pixels]:
+    """Faults and pixels of a few images, each in a pipeline of its own; Pillow decodes what the C++ decoder refuses."""
+    all_faults: Faults = []
+    all_pixels: list[Pixels] = []
+    for image in images:
+        answer = next(by_pipeline([image], transforms, 1), None)
         if answer is None:
             try:
-                answer = next(by_pipeline([to_ppm(encoded(photo))], transforms, 1))
+                answer = next(by_pipeline([to_ppm(encoded(image))], transforms, 1))
             except OSError as error:
-                answer = [reason(photo, error)], ()
-        faults += answer[0]
-        images += list(answer[1])
-    return faults, np.array(images, np.float32)
+                answer = [reason(image, error)], np.empty(0, np.float32)
+        all_faults += answer[0]
+        all_pixels += list(answer[1])
+    return all_faults, np.array(all_pixels, np.float32)
 
 
-def encoded(photo):
-    """A photo as the bytes of a file that MindSpore's decoder shows rightly, upright and in colours.
+def encoded(image: ImageInput) -> bytes | NDArray[np.uint8]:
+    """An image as the bytes of a file that MindSpore's decoder shows correctly, upright and in colour.
 
     Raises:
-        OSError: It is not there, is not an image, is truncated, or has too many pixels.
+        OSError: It does not exist, is not an image, is truncated, or has too many pixels.
     """
-    if isinstance(photo, np.ndarray):
-        photo = Image.fromarray(photo.squeeze(2) if photo.shape[2:] == (1,) else photo)
-    if isinstance(photo, Image.Image):
-        return as_ppm(photo)
-    data = content(photo)
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image.squeeze(2) if image.shape[2:] == (1,) else image)
+    if isinstance(image, Image.Image):
+        return as_ppm(image)
+    data = content(image)
     check_header(data)
     return to_ppm(data) if needs_pillow(data) or is_cut_off(data) else data
 
 
-def as_ppm(image):
+def as_ppm(image: Image.Image) -> bytes:
     """Pillow's image as a PPM.
 
     Raises:
@@ -160,42 +175,42 @@ def as_ppm(image):
     return b"P6\n%d %d\n255\n" % picture.size + picture.tobytes()
 
 
-def content(photo):
-    """The bytes of an image file, as a uint8 array.
+def content(image: str | os.PathLike[str] | bytes | Address | Unreadable) -> NDArray[np.uint8]:
+    """The bytes of an image file.
 
     Raises:
         OSError: It cannot be read.
     """
-    if isinstance(photo, Unreadable):
-        raise OSError(photo.reason)
-    if isinstance(photo, (Address, bytes)):
-        return np.frombuffer(photo if isinstance(photo, bytes) else photo.read(), np.uint8)
-    if not stat.S_ISREG(os.stat(photo).st_mode):
+    if isinstance(image, Unreadable):
+        raise OSError(image.reason)
+    if isinstance(image, (Address, bytes)):
+        return np.frombuffer(image if isinstance(image, bytes) else image.read(), np.uint8)
+    if not stat.S_ISREG(os.stat(image).st_mode):
         raise OSError("neither a file nor a link to one")
-    return np.fromfile(photo, np.uint8)
+    return np.fromfile(image, np.uint8)
 
 
-def check_header(data):
+def check_header(data: NDArray[np.uint8]) -> None:
     """Refuse, before it is decoded, what would fill the memory, or what Pillow would start another program for.
 
     Raises:
         OSError: It is such a file, or no image at all.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data.data)) as image:
             pixels, kind = image.width * image.height, image.format
     except UnidentifiedImageError as error:
         raise OSError("not an image") from error
     except Exception as error:  # Pillow raises whatever its many decoders do
         raise OSError(f"cannot be decoded: {error}") from error
     if pixels > PIXEL_LIMIT or kind in DRAWINGS:
-        raise OSError(f"{kind} of {pixels:,} pixels, which is no photo")
+        raise OSError(f"{kind} of {pixels:,} pixels, which is not accepted as an image")
 
 
-def reason(photo, error):
-    """Why a photo cannot be read, for people."""
-    if isinstance(photo, (str, os.PathLike)):
-        detail = examine(photo).detail
+def reason(image: ImageInput, error: OSError) -> str:
+    """Why an image cannot be read, as a sentence for users."""
+    if isinstance(image, (str, os.PathLike)):
+        detail = examine(image).detail
         if detail:
             return detail
     return " ".join((error.strerror or str(error)).split())

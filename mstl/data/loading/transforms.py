@@ -1,50 +1,68 @@
-"""What happens to a photo between the file and the net, as lists of MindSpore's operations that one can read."""
+"""Transforms: what happens to an image between the file and the model, as lists of MindSpore's operations."""
+
+from collections.abc import Callable
+from typing import TypeAlias
 
 import mindspore.dataset.transforms as transforms
 import mindspore.dataset.vision as vision
+from mindspore.dataset.transforms.transforms import TensorOperation
 
+from mstl.config import AUGMENTS, InterpolationName, Preprocessing
 from mstl.errors import MstlError
 
-INTERPOLATION = {"bilinear": vision.Inter.LINEAR, "bicubic": vision.Inter.BICUBIC}
-AREA = (0.08, 1.0)  # of the photo, in a random crop; with RATIO, Szegedy et al. 2014 and the tutorial
+Transforms: TypeAlias = Callable[[Preprocessing], list[TensorOperation]]
+
+INTERPOLATION: dict[InterpolationName, vision.Inter] = {
+    "bilinear": vision.Inter.LINEAR,
+    "bicubic": vision.Inter.BICUBIC,
+}
+AREA = (0.08, 1.0)  # of the image, in a random crop; with RATIO, Szegedy et al. 2014 and the tutorial
 RATIO = (0.75, 1.333)
 
 
-def train_transforms(preprocessing, augment="tutorial"):
-    """The operations on a training photo.
+def train_transforms(preprocessing: Preprocessing, augment: str | None = "tutorial") -> list[TensorOperation]:
+    """The operations on a training image.
 
     Args:
-        preprocessing: A :class:`mstl.config.Preprocessing`.
-        augment: One of :data:`AUGMENTS`.
+        preprocessing: What the model expects.
+        augment: One of :data:`mstl.config.AUGMENTS`.
 
     Raises:
-        MstlError: No recipe of that name.
+        MstlError: No augmentation of that name.
     """
-    return recipe(augment)(preprocessing)
+    return augmentation(augment)(preprocessing)
 
 
-def eval_transforms(preprocessing, augment="tutorial"):
-    """The operations on a validation photo, for a net that was trained with ``augment``."""
-    recipe(augment)  # a wrong name is as wrong here
+def eval_transforms(preprocessing: Preprocessing, augment: str | None = "tutorial") -> list[TensorOperation]:
+    """The operations on a validation image, for a model that was trained with ``augment``.
+
+    Raises:
+        MstlError: No augmentation of that name.
+    """
+    augmentation(augment)  # a wrong name is as wrong here
     return (squeezed if augment == "food" else centered)(preprocessing)
 
 
-def recipe(augment):
-    """The function that lists a recipe's operations."""
-    if augment not in RECIPES:
-        raise MstlError(f"unknown augment {augment!r}: choose one of {', '.join(AUGMENTS)}")
-    return RECIPES[augment]
+def augmentation(name: str | None) -> Transforms:
+    """What lists the operations of an augmentation.
+
+    Raises:
+        MstlError: No augmentation of that name.
+    """
+    if name is None or name not in AUGMENTATIONS:
+        raise MstlError(f"unknown augment {name!r}: choose one of {', '.join(AUGMENTS)}")
+    return AUGMENTATIONS[name]
 
 
-def tutorial(preprocessing):
-    """MindSpore's tutorial: a random crop of random size and shape, mirrored half of the time."""
+def tutorial(preprocessing: Preprocessing) -> list[TensorOperation]:
+    """MindSpore's tutorial: a random crop of random size and aspect ratio, flipped horizontally half of the time."""
     return [random_crop(preprocessing, AREA), vision.RandomHorizontalFlip(0.5), *normalize(preprocessing)]
 
 
-def food(preprocessing):
-    """For things without an upright: a square of 300 pixels, turned, cut to 224, mirrored both ways, at times grey.
+def food(preprocessing: Preprocessing) -> list[TensorOperation]:
+    """For objects without an upright: a square of 300 pixels, rotated, cropped to 224, flipped, sometimes grey.
 
-    At another image size, the square is as much larger than it.
+    At another image size, the square is larger in proportion.
     """
     size = preprocessing.image_size
     side = round(size * 300 / 224)
@@ -60,8 +78,8 @@ def food(preprocessing):
     ]
 
 
-def light(preprocessing):
-    """For few photos, or fine differences: the crop keeps half of the photo or more, colours change a little."""
+def light(preprocessing: Preprocessing) -> list[TensorOperation]:
+    """For few images, or fine differences: the crop keeps at least half of the image, colours change a little."""
     return [
         random_crop(preprocessing, (0.5, 1.0)),
         vision.RandomHorizontalFlip(0.5),
@@ -70,8 +88,8 @@ def light(preprocessing):
     ]
 
 
-def strong(preprocessing):
-    """For long training: RandAugment (Cubuk et al. 2020), colours, and erased squares (Zhong et al. 2020)."""
+def strong(preprocessing: Preprocessing) -> list[TensorOperation]:
+    """For long training: RandAugment (Cubuk et al. 2020), colours, and random erasing (Zhong et al. 2020)."""
     size = preprocessing.image_size
     erase = transforms.RandomChoice([vision.CutOut(size // part, is_hwc=False) for part in (6, 4, 3, 2)])
     return [
@@ -81,15 +99,15 @@ def strong(preprocessing):
         transforms.RandomChoice(rand_augment()),
         vision.RandomColorAdjust(brightness=0.3, contrast=0.3, saturation=0.3),
         *normalize(preprocessing),
-        transforms.RandomApply([erase], 0.25),  # after the normalisation, so that 0 is the mean colour
+        transforms.RandomApply([erase], 0.25),  # after normalising, so that 0 is the mean colour
     ]
 
 
-def rand_augment():
-    """RandAugment's operations, about as strong as its magnitude 9 of 31 at the most.
+def rand_augment() -> list[TensorOperation]:
+    """RandAugment's operations, at most about as strong as its magnitude 9 of 31.
 
-    MindSpore 2.10's own ``RandAugment`` (and ``TrivialAugmentWide``) turns every seventh photo black: its translation
-    counts pixels, where the affine operation below it takes shares of the photo.
+    MindSpore 2.10's own ``RandAugment`` (and ``TrivialAugmentWide``) turns every seventh image black: its translation
+    counts pixels, while the affine operation below it expects shares of the image.
     """
     return [
         vision.RandomColor((1.0, 1.0)),  # the identity
@@ -109,8 +127,8 @@ def rand_augment():
     ]
 
 
-def centered(preprocessing):
-    """The shorter side brought to ``resize`` pixels, the middle cut out."""
+def centered(preprocessing: Preprocessing) -> list[TensorOperation]:
+    """The shorter side resized to ``resize`` pixels, then a centre crop."""
     return [
         vision.Decode(),
         vision.Resize(preprocessing.resize, INTERPOLATION[preprocessing.interpolation]),
@@ -119,8 +137,8 @@ def centered(preprocessing):
     ]
 
 
-def squeezed(preprocessing):
-    """The whole photo, brought to the square that the net sees."""
+def squeezed(preprocessing: Preprocessing) -> list[TensorOperation]:
+    """The whole image, resized to the model's square input."""
     size = preprocessing.image_size
     return [
         vision.Decode(),
@@ -129,19 +147,29 @@ def squeezed(preprocessing):
     ]
 
 
-def random_crop(preprocessing, area):
-    """A random part of the photo, of a random shape, brought to the square that the net sees."""
+def random_crop(preprocessing: Preprocessing, area: tuple[float, float]) -> TensorOperation:
+    """A random crop of random aspect ratio, decoded and resized to the model's square input.
+
+    Args:
+        preprocessing: What the model expects.
+        area: Smallest and largest share of the image that the crop covers.
+    """
     return vision.RandomCropDecodeResize(
         preprocessing.image_size, area, RATIO, interpolation=INTERPOLATION[preprocessing.interpolation]
     )
 
 
-def normalize(preprocessing):
-    """From 0..255 in rows, columns, channels to what the net expects, channels first."""
+def normalize(preprocessing: Preprocessing) -> list[TensorOperation]:
+    """From (H, W, C) values of 0 to 255 to what the model expects, (C, H, W)."""
     mean = [255 * value for value in preprocessing.mean]
     std = [255 * value for value in preprocessing.std]
     return [vision.Normalize(mean=mean, std=std), vision.HWC2CHW()]
 
 
-RECIPES = {"tutorial": tutorial, "food": food, "light": light, "strong": strong, "none": centered}
-AUGMENTS = tuple(RECIPES)
+AUGMENTATIONS: dict[str, Transforms] = {  # of every name in mstl.config.AUGMENTS
+    "tutorial": tutorial,
+    "food": food,
+    "light": light,
+    "strong": strong,
+    "none": centered,
+}
