@@ -1,6 +1,7 @@
 """Fine-tuning on a few tiny photos."""
 
 import csv
+import dataclasses
 import json
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import mstl
 from mstl import MstlError
 from mstl.checkpoint import read_checkpoint
 from mstl.models.loading import read_weights
-from mstl.report.run_pages import best_weights
+from mstl.report.report_writer import best_weights
 from mstl.training.checkpoint_saver import CheckpointSaver
 from mstl.training.state import TrainState
 from tests import narrow
@@ -35,6 +36,9 @@ def finished(tmp_path_factory):
     seen = []
 
     class Note:
+        def on_start(self, state):
+            seen.append((state.folder / "config.json").exists())
+
         def on_epoch_end(self, state):
             seen.append((len(state.history), state.evaluation.total))
 
@@ -48,7 +52,7 @@ def test_a_run_leaves_all_its_files(finished):
         "best.ckpt", "config.json", "curves.png", "history.csv", "history.json", "last.ckpt", "predictions.png",
         "report.html", "report.npz",
     ]  # fmt: skip
-    assert seen == [(1, 6), (2, 6)]
+    assert seen == [True, (1, 6), (2, 6)]
 
 
 def test_history_has_its_columns(finished):
@@ -63,6 +67,13 @@ def test_history_has_its_columns(finished):
         )
     assert json.loads((folder / "history.json").read_text()) == state.history
     assert set(state.history[0]["val_recall"]) == {"blue", "red"}
+
+
+def test_a_notebook_shows_the_history(finished):
+    state, _, _ = finished
+    html = state._repr_html_()
+    assert "<table" in html and "<img" in html and "<td>2" in html
+    assert dataclasses.replace(state, to_html=None)._repr_html_() is None
 
 
 def test_config_is_kept(finished):
@@ -107,7 +118,7 @@ def test_predictor_refuses_other_classes_and_other_files(finished, tmp_path):
 
     state, folder, _ = finished
     other = write_folder(tmp_path / "other", {"train": 2, "val": 2}, ("green", "red"))
-    with pytest.raises(MstlError, match="has classes that the net does not know: green; it knows blue, red"):
+    with pytest.raises(MstlError, match="has classes that the model does not know: green; it knows blue, red"):
         mstl.Predictor(folder / "best.ckpt").evaluate(str(other))
     record = {"padding": "symmetric", "pool_padding": "symmetric", "preprocessing": mstl.Preprocessing().to_dict()}
     save_checkpoint(tmp_path / "plain.ckpt", arrays(state.model), record)
