@@ -50,7 +50,7 @@ def frozen_forward(model):
     """The backbone as ``mstl train`` runs it where it is frozen: (n, 3, 224, 224) arrays -> an array of features."""
     from mstl.models.fusing import FusedModel
 
-    return FusedModel(model).front(len(model.stages()))
+    return FusedModel(model).compile_features(len(model.stages()))
 
 
 def build(options):

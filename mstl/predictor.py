@@ -79,7 +79,7 @@ class Predictor:
         self.transforms = eval_transforms(self.preprocessing, self.metadata["config"]["augment"])
         self.rejector = rejector_of(weights)
         self.model = model_of(weights, len(self.classes))
-        self._run = FusedModel(self.model).answers()
+        self._run = FusedModel(self.model).compile_classifier()
 
     @property
     def temperature(self):

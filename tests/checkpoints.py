@@ -31,7 +31,7 @@ def write_checkpoint(path, data, rejector=True, **options):
     sets = mstl.load_data(config.data, config.val, config.val_split, config.seed)
     net = mstl.resnet18(num_classes=len(sets[0].classes))
     scatter(net)
-    preprocessing, answers = mstl.Preprocessing().at(32), FusedModel(net).answers()
+    preprocessing, answers = mstl.Preprocessing().at(32), FusedModel(net).compile_classifier()
     train, val = (evaluate(answers, Loader(images, eval_transforms(preprocessing), 8)) for images in sets)
     means = np.stack([train.features[train.labels == label].mean(axis=0) for label in range(len(train.classes))])
     weight, bias = means, -(means**2).sum(axis=1) / 2  # the nearest mean is the answer

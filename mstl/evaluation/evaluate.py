@@ -13,7 +13,7 @@ def evaluate(answer, loader, processes=None):
 
     Args:
         answer: From a batch to (n, classes) logits and (n, num_features) features, as arrays; such as
-            :meth:`mstl.models.fusing.FusedModel.answers` gives.
+            :meth:`mstl.models.fusing.FusedModel.compile_classifier` gives.
         loader: A :class:`mstl.data.loading.loader.Loader` that does not shuffle, with this process's share of the set, or
             another source of such batches.
         processes: The processes that share the set; one alone if not given.

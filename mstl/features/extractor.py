@@ -25,7 +25,7 @@ from mstl.data.threads import in_threads
 from mstl.errors import MstlError
 from mstl.features.feature_cache import FeatureCache
 from mstl.features.shard import FloatArray
-from mstl.models.fusing import Runner
+from mstl.models.compiled import CompiledFeatures
 from mstl.runtime.memory import available_memory
 
 FORMAT = 2  # of what is cached; raise it when features on disk would no longer be right
@@ -43,7 +43,7 @@ class FeatureExtractor:
         stage: Its last frozen stage, or ``"backbone"``.
         frozen_cells: The frozen layers.
         front: Gives the compiled frozen stages, from (n, 3, H, W) images to (n, C, h, w) activations, as
-            :meth:`mstl.models.fusing.FusedModel.front` does; called when they are first needed.
+            :meth:`mstl.models.fusing.FusedModel.compile_features` does; called when they are first needed.
         preprocessing: How an image becomes the model's input.
         config: The settings of the run: ``augment`` and ``seed`` for all views but the first, and ``workers``.
 
@@ -58,7 +58,7 @@ class FeatureExtractor:
         model: nn.Cell,
         stage: str,
         frozen_cells: Iterable[nn.Cell],
-        front: Callable[[], Runner],
+        front: Callable[[], CompiledFeatures],
         preprocessing: Preprocessing,
         config: TrainConfig,
     ) -> None:

@@ -12,16 +12,19 @@ from mstl.models.layers import Padding
 class Classifier(nn.Cell):
     """An image classifier: a backbone of named stages, and a head.
 
-    From (N, 3, H, W) float32 images, normalised as ``preprocessing`` says, to (N, num_classes) logits. An architecture
-    implements :meth:`stages` and :meth:`forward_features`, and calls :meth:`reset_head` once its backbone is made.
+    (N, 3, H, W) float32 images, normalised as ``preprocessing`` says -> (N, num_classes) logits.
+
+    A subclass implements :meth:`stages` and :meth:`forward_features`, sets ``padding``, ``pool_padding`` and
+    ``num_features``, and calls :meth:`reset_head` once its backbone is made.
 
     Attributes:
-        architecture: The name under which :func:`mstl.build_model` made it, such as ``"resnet50"``; empty otherwise.
+        architecture: The name by which :func:`mstl.build_model` makes it, such as ``"resnet50"``; empty if it was made
+            in another way.
         preprocessing: How an image becomes the model's input.
         padding: Padding of the convolutions.
         pool_padding: Padding of the max-pool.
-        num_features: The channels of what :meth:`forward_features` gives.
-        fc: The last layer, a Dense with one output per class.
+        num_features: Channels of the activations that :meth:`forward_features` returns.
+        fc: The head's fully connected layer.
     """
 
     architecture: str = ""
@@ -36,7 +39,10 @@ class Classifier(nn.Cell):
         self.flatten = nn.Flatten()
 
     def stages(self) -> dict[str, list[nn.Cell]]:
-        """The backbone in parts that can be frozen: stem, layer1 ... layer4, each with its cells, which run in order."""
+        """The backbone in parts that can be frozen, each with its cells in the order in which they run.
+
+        Their names are those of ``--freeze``: stem, layer1, layer2, layer3 and layer4.
+        """
         raise NotImplementedError
 
     def forward_features(self, x: ms.Tensor) -> ms.Tensor:
@@ -45,7 +51,7 @@ class Classifier(nn.Cell):
 
     def forward_head(self, features: ms.Tensor) -> ms.Tensor:
         """(N, num_features, h, w) activations -> (N, num_classes) logits."""
-        if features.shape[-2:] == (7, 7):  # at 224 px, MindSpore's tutorial pools in this way
+        if features.shape[-2:] == (7, 7):  # at 224 px, pooled as in MindSpore's tutorial
             pooled = self.avg_pool(features)
         else:
             pooled = ops.mean(features, (2, 3), True)
@@ -56,7 +62,7 @@ class Classifier(nn.Cell):
         return self.forward_head(self.forward_features(x))
 
     def reset_head(self, num_classes: int) -> None:
-        """Replace the head by a randomly initialised one for ``num_classes`` classes."""
+        """Replace the head by a randomly initialised one with ``num_classes`` outputs."""
         self.avg_pool = layers.avg_pool2d(7)
         self.fc = layers.dense(self.num_features, num_classes)
         self.fc.update_parameters_name("fc.")

@@ -1,4 +1,4 @@
-"""Which BatchNorm belongs to which convolution: said by each cell that holds both, so that no order has to tell."""
+"""Which BatchNorm follows which convolution: each cell that holds such pairs states them."""
 
 from dataclasses import dataclass
 
@@ -6,14 +6,14 @@ from mindspore import nn
 
 
 class ConvNorm(nn.SequentialCell):
-    """A convolution, its BatchNorm and possibly an activation, in this order."""
+    """A convolution, its BatchNorm and possibly an activation."""
 
-    conv_norms = (("0", "1"),)
+    conv_norms = (("0", "1"),)  # the names that a SequentialCell gives to the first two
 
 
 @dataclass(frozen=True)
 class ConvNormPair:
-    """A convolution and its BatchNorm.
+    """A convolution and the BatchNorm that follows it.
 
     Attributes:
         parent: The cell that holds both.
@@ -35,19 +35,19 @@ class ConvNormPair:
         return getattr(self.parent, self.norm_name)
 
     def replace(self, conv: nn.Cell, norm: nn.Cell) -> None:
-        """Put other cells in the place of the two."""
+        """Put other cells into the parent in place of the two."""
         for name, cell in ((self.conv_name, conv), (self.norm_name, norm)):
-            if isinstance(self.parent, nn.SequentialCell):  # runs a list of its own, which only this keeps up to date
+            if isinstance(self.parent, nn.SequentialCell):  # has a list of its own beside the attributes
                 self.parent[int(name)] = cell
             else:
                 setattr(self.parent, name, cell)
 
 
 def find_pairs(model: nn.Cell) -> list[ConvNormPair]:
-    """All pairs in a model, as its cells say them.
+    """All pairs in a model.
 
-    A cell that holds convolutions with BatchNorms says so in ``conv_norms``, an attribute of its class: pairs of the
-    convolution's name and the BatchNorm's.
+    A cell with convolutions that BatchNorms follow states them as a class attribute ``conv_norms``: a tuple of pairs of
+    attribute names, the convolution's and the BatchNorm's.
     """
     return [
         ConvNormPair(cell, conv_name, norm_name)

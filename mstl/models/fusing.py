@@ -1,157 +1,131 @@
-"""A copy of a net that only answers: BatchNorms folded into the convolutions, in graph mode, in small batches.
-
-On a CPU, MindSpore's convolutions give each image of a batch to one core. A batch of as many images as there are cores
-keeps every layer's values in the cache: a ResNet-50 then takes 53 ms an image on two cores, against 78 in batches of
-16 with its BatchNorms.
-"""
+"""FusedModel: a copy of a model for inference, its BatchNorms fused into the convolutions."""
 
 import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
 
 from mstl.models import layers
-from mstl.runtime.devices import cores
-from mstl.runtime.interrupts import interruptible
+from mstl.models.compiled import CompiledClassifier, CompiledFeatures
+from mstl.models.contract import Classifier
 
-DEVICE_BATCH = 32  # on a device other than the CPU
-BACKBONE = "backbone"
+
+@dataclass(frozen=True)
+class FusedPair:
+    """A convolution that does the work of a BatchNorm too.
+
+    Attributes:
+        conv: The convolution, with a bias.
+        conv_name, norm_name: Prefixes of the parameters of the original convolution and BatchNorm.
+        eps: The BatchNorm's epsilon.
+    """
+
+    conv: nn.Conv2d
+    conv_name: str
+    norm_name: str
+    eps: float
 
 
 class FusedModel:
-    """A folded copy of a net; the net itself stays as it is.
+    """A fused copy of a model, in evaluation mode; the model itself does not change.
 
     Args:
-        net: A net that keeps mstl's model contract.
+        model: The model.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: Classifier) -> None:
         self.model = model
+        # kernels are nearly all of a model's memory, and fuse_pairs replaces them: the deep copy shares them
         kernels = [cell.weight for _, cell in model.cells_and_names() if isinstance(cell, nn.Conv2d)]
-        # fuse_pairs replaces the kernels, so that they need not be copied: they are nearly all of a net's memory
         self.copy = copy.deepcopy(model, {id(kernel): kernel for kernel in kernels})
-        self.folds = fuse_pairs(self.copy)
+        self.pairs = fuse_pairs(self.copy)
         self.copy.set_train(False)
-        self.cells = [cell for cells in self.copy.stages().values() for cell in cells]
+        self.stages = list(self.copy.stages().values())
         self.refresh()
 
-    def refresh(self):
-        """Take over the net's parameters as they are now."""
+    def refresh(self) -> None:
+        """Take over the model's parameters as they are now."""
         source = {parameter.name: parameter for parameter in self.model.get_parameters()}
-        fused = set()
-        for prefix, norm, target, eps in self.folds:
-            names = {key: f"{norm}.{key}" for key in ("gamma", "beta", "moving_mean", "moving_variance")}
-            gamma, beta, mean, variance = (source[name].asnumpy() for name in names.values())
-            scale = gamma / np.sqrt(variance + eps)
-            weight = source[f"{prefix}.weight"].asnumpy() * scale[:, None, None, None]
-            layers.assign(target.weight, weight)
-            layers.assign(target.bias, beta - mean * scale)
-            fused |= {id(target.weight), id(target.bias)}
+        fused: set[int] = set()
+        for pair in self.pairs:
+            names = [f"{pair.norm_name}.{key}" for key in ("gamma", "beta", "moving_mean", "moving_variance")]
+            gamma, beta, mean, variance = (source[name].asnumpy() for name in names)
+            scale = gamma / np.sqrt(variance + pair.eps)
+            kernel = source[f"{pair.conv_name}.weight"].asnumpy()
+            layers.assign(pair.conv.weight, kernel * scale[:, None, None, None])
+            layers.assign(pair.conv.bias, beta - mean * scale)
+            fused |= {id(pair.conv.weight), id(pair.conv.bias)}
         for parameter in self.copy.get_parameters():
             if id(parameter) not in fused:
                 layers.assign(parameter, source[parameter.name].value())
 
-    def front(self, stages):
-        """What the first ``stages`` of the backbone's stages give, as a :class:`Runner`.
+    def compile_features(self, num_stages: int) -> CompiledFeatures:
+        """Compile the first ``num_stages`` stages.
 
-        (n, 3, H, W) images -> activations; those of the whole backbone are averaged over height and width.
+        Returns:
+            (n, 3, H, W) images -> (n, C, h, w) activations, or (n, C, 1, 1) averages over height and width if those are
+            all the stages.
         """
-        counts = [len(cells) for cells in self.copy.stages().values()]
-        return Runner(Front(self.cells[: sum(counts[:stages])], pooled=stages == len(counts)))
+        cells = [cell for stage in self.stages[:num_stages] for cell in stage]
+        return CompiledFeatures(FirstStages(cells, pooled=num_stages == len(self.stages)))
 
-    def answers(self, stages=0):
-        """What the rest of the net makes of them, as a :class:`Runner`.
+    def compile_classifier(self, num_stages: int = 0) -> CompiledClassifier:
+        """Compile everything behind the first ``num_stages`` stages.
 
-        What :meth:`front` gave, or (n, 3, H, W) images for 0 -> (n, classes) logits and (n, num_features) features.
+        Returns:
+            The output of :meth:`compile_features` for as many stages, or (n, 3, H, W) images for 0 -> (n, classes)
+            logits and (n, num_features) features.
         """
-        counts = [len(cells) for cells in self.copy.stages().values()]
-        return Runner(Rest(self.copy, self.cells[sum(counts[:stages]) :]))
+        cells = [cell for stage in self.stages[num_stages:] for cell in stage]
+        return CompiledClassifier(LastStages(self.copy, cells))
 
 
-def fuse_pairs(model):
-    """Give each convolution that a BatchNorm follows a bias, and put an identity in the BatchNorm's place.
+def fuse_pairs(model: Classifier) -> list[FusedPair]:
+    """Give each convolution that a BatchNorm follows a bias, and replace the BatchNorm by an identity.
 
     Returns:
-        For each pair, the prefix of the convolution's parameters, that of the BatchNorm's, the new convolution (its
-        values are still to be set) and the BatchNorm's epsilon.
+        The pairs; the values of their convolutions are still to be set.
     """
-    folds = []
+    fused = []
     for pair in model.conv_norm_pairs():
-        prefix, norm = pair.conv.weight.name.removesuffix(".weight"), pair.norm.gamma.name.removesuffix(".gamma")
         conv = layers.with_bias(pair.conv)
-        folds.append((prefix, norm, conv, pair.norm.eps))
+        conv_name = pair.conv.weight.name.removesuffix(".weight")
+        norm_name = pair.norm.gamma.name.removesuffix(".gamma")
+        fused.append(FusedPair(conv, conv_name, norm_name, pair.norm.eps))
         pair.replace(conv, nn.Identity())
-        conv.weight.name, conv.bias.name = f"{prefix}.weight", f"{prefix}.bias"
-    return folds
+        # only now, as a cell renames the parameters of a child that it is given
+        conv.weight.name, conv.bias.name = f"{conv_name}.weight", f"{conv_name}.bias"
+    return fused
 
 
-class Front(nn.Cell):
-    """The beginning of a backbone."""
+class FirstStages(nn.Cell):
+    """The first stages of a backbone, and the average over all positions with ``pooled``."""
 
-    def __init__(self, cells, pooled):
+    def __init__(self, cells: Sequence[nn.Cell], pooled: bool) -> None:
         super().__init__(auto_prefix=False)
         self.parts = nn.CellList(cells, auto_prefix=False)
         self.pooled = pooled
 
-    def construct(self, x):
-        """(n, 3, H, W) images -> (n, C, h, w) activations, 1 x 1 where they are pooled."""
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """(n, 3, H, W) images -> (n, C, h, w) activations, or (n, C, 1, 1) averages."""
         for cell in self.parts:
             x = cell(x)
         return ops.mean(x, (2, 3), True) if self.pooled else x
 
 
-class Rest(nn.Cell):
-    """The end of a backbone, and the head."""
+class LastStages(nn.Cell):
+    """The last stages of a backbone, and the head."""
 
-    def __init__(self, model, cells):
+    def __init__(self, model: Classifier, cells: Sequence[nn.Cell]) -> None:
         super().__init__(auto_prefix=False)
         self.model = model
         self.parts = nn.CellList(cells, auto_prefix=False)
 
-    def construct(self, x):
-        """Activations -> logits and pooled features."""
+    def construct(self, x: ms.Tensor) -> tuple[ms.Tensor, ms.Tensor]:
+        """(n, C, h, w) activations, or images -> (n, classes) logits and (n, num_features) features."""
         for cell in self.parts:
             x = cell(x)
         return self.model.forward_head(x), ops.mean(x, (2, 3))
-
-
-class Runner:
-    """A compiled part of a net, called with batches of any size.
-
-    Args:
-        part: A Cell of one input; it is compiled for one shape, so that batches are cut up and the last part filled up.
-    """
-
-    def __init__(self, part):
-        part.set_train(False)
-        self.run = ms.jit(part)
-        self.batch_size = best_batch()
-
-    def __call__(self, batch):
-        """Run a batch through.
-
-        Args:
-            batch: (n, ...) float32, an array or a Tensor.
-
-        Returns:
-            An array of n rows, or a tuple of such, as the part gives.
-        """
-        batch = batch.asnumpy() if isinstance(batch, ms.Tensor) else np.asarray(batch)
-        parts = []
-        for start in range(0, max(1, len(batch)), self.batch_size):
-            rows = batch[start : start + self.batch_size]
-            missing = self.batch_size - len(rows)
-            if missing:
-                rows = np.concatenate([rows, np.zeros((missing, *rows.shape[1:]), rows.dtype)])
-            with interruptible():
-                given = self.run(ms.Tensor.from_numpy(np.ascontiguousarray(rows, np.float32)))
-                given = given if isinstance(given, tuple) else (given,)
-                parts.append([tensor.asnumpy()[: len(batch) - start].copy() for tensor in given])
-        results = tuple(np.concatenate(pieces) for pieces in zip(*parts, strict=True))
-        return results if len(results) > 1 else results[0]
-
-
-def best_batch():
-    """Images in a batch that suit the device: one a core on the CPU."""
-    return min(32, cores()) if ms.get_context("device_target") == "CPU" else DEVICE_BATCH

@@ -1,7 +1,7 @@
-"""MindSpore layers whose names or defaults change between releases, built with every argument explicit.
+"""MindSpore layers with every argument explicit, as their names and defaults change between releases.
 
-MindSpore 2.9 announced new defaults for ``Conv2d``, ``BatchNorm2d`` and the pooling layers, and the end of
-``nn.Momentum``. All of mstl takes them from here, so that a release that carries this out is met in one place.
+MindSpore 2.9 announced new defaults for ``Conv2d``, ``BatchNorm2d`` and the pooling layers, and the removal of
+``nn.Momentum``. All models take their layers from here, so only this file has to follow.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ from typing import Literal
 import mindspore as ms
 from mindspore import nn, ops
 from mindspore.common.initializer import HeUniform, Normal, Uniform
+from numpy.typing import ArrayLike
 
 Padding = Literal["symmetric", "same"]
 SYMMETRIC: Padding = "symmetric"
@@ -18,10 +19,11 @@ SAME: Padding = "same"
 
 
 @contextlib.contextmanager
-def without_values():
-    """Layers that are made in this block get no values until some are loaded: drawing random ones takes long.
+def without_values() -> Iterator[None]:
+    """Leave the parameters of layers made in this block without values: they are about to be loaded.
 
-    MindSpore's means to this end is to go after 2.9 and still there in 2.10; without it, values are drawn in vain.
+    This only saves the time of drawing random values. MindSpore announced the removal of its function for release 2.9
+    (2.10 still has it); without it, the values are drawn.
     """
     try:
         from mindspore.nn.utils import no_init_parameters
@@ -32,17 +34,24 @@ def without_values():
         yield
 
 
-def conv2d(in_channels, out_channels, kernel_size, stride=1, groups=1, padding=SYMMETRIC):
+def conv2d(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int,
+    stride: int = 1,
+    groups: int = 1,
+    padding: Padding = SYMMETRIC,
+) -> nn.Conv2d:
     """A convolution without bias, He-initialised (He et al. 2015, fan out).
 
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
         kernel_size: Side of the square kernel, odd.
-        stride: Step in both directions.
-        groups: Number of channel groups; ``in_channels`` makes it depthwise.
-        padding: ``"symmetric"`` pads ``kernel_size // 2`` on every side, as PyTorch does; ``"same"`` pads as TensorFlow
-            and MindSpore's tutorials do, which with stride 2 and an even size is only below and to the right.
+        stride: Stride in both directions.
+        groups: Number of channel groups; ``in_channels`` makes the convolution depthwise.
+        padding: ``"symmetric"`` pads ``kernel_size // 2`` on every side, as PyTorch does. ``"same"`` pads as TensorFlow
+            and MindSpore's tutorial do: with stride 2 and an even size, only at the bottom and on the right.
     """
     symmetric = padding == SYMMETRIC
     return nn.Conv2d(
@@ -55,13 +64,13 @@ def conv2d(in_channels, out_channels, kernel_size, stride=1, groups=1, padding=S
         dilation=1,
         group=groups,
         has_bias=False,
-        # by hand, because MindSpore's HeNormal does not divide the fan by the groups: depthwise signals would die out
+        # MindSpore's HeNormal does not divide the fan by the groups, so depthwise convolutions would lose the signal
         weight_init=Normal(sigma=(2 * groups / (out_channels * kernel_size**2)) ** 0.5),
     )
 
 
-def with_bias(conv):
-    """A convolution like another, with a bias, its values still to be set."""
+def with_bias(conv: nn.Conv2d) -> nn.Conv2d:
+    """A convolution of the same geometry as ``conv``, with a bias, all values zero."""
     return nn.Conv2d(
         conv.in_channels,
         conv.out_channels,
@@ -77,7 +86,7 @@ def with_bias(conv):
     )
 
 
-def batch_norm2d(channels, eps=1e-5):
+def batch_norm2d(channels: int, eps: float = 1e-5) -> nn.BatchNorm2d:
     """Batch normalisation whose moving statistics keep 0.9 of their old value at each training step."""
     return nn.BatchNorm2d(
         channels,
@@ -91,8 +100,8 @@ def batch_norm2d(channels, eps=1e-5):
     )
 
 
-def dense(in_channels, out_channels):
-    """A fully connected layer with bias, initialised uniformly within ``1 / sqrt(in_channels)``."""
+def dense(in_channels: int, out_channels: int) -> nn.Dense:
+    """A fully connected layer with bias, both initialised uniformly within ``1 / sqrt(in_channels)``."""
     bound = in_channels**-0.5
     return nn.Dense(
         in_channels,
@@ -103,33 +112,33 @@ def dense(in_channels, out_channels):
     )
 
 
-def avg_pool2d(kernel_size):
+def avg_pool2d(kernel_size: int) -> nn.AvgPool2d:
     """Average pooling over windows of ``kernel_size`` that do not overlap."""
     return nn.AvgPool2d(kernel_size=kernel_size, stride=kernel_size, pad_mode="valid")
 
 
 class MaxPool3x3(nn.Cell):
-    """3 x 3 maximum over steps of 2, for inputs that are never negative (they come out of a ReLU).
+    """3 x 3 max-pooling with stride 2, for inputs that are never negative, as after a ReLU.
+
+    MindSpore's own padded max-pool is slow on the CPU (a fifth of a ResNet-18's forward pass). Here a border of zeros
+    is concatenated for the symmetric padding, which is exact, since zeros never exceed what a ReLU gives. At an even
+    height or width, the windows only reach the border's first row or column.
+
+    In training on the CPU, the pool that also returns the position of each maximum takes a third of the time of the
+    plain one, which searches for it again in the backward pass.
 
     Args:
-        padding: ``"same"`` pads below and to the right, ``"symmetric"`` one row and column on every side.
-
-    MindSpore's own padded max-pool is slow on the CPU (a fifth of a ResNet-18's forward pass). Zeros never win against
-    what a ReLU gives, so the border that the symmetric windows reach is put on by concatenation, which is exact. With
-    an even height or width, only the first row or column of that border is ever reached.
-
-    In training on the CPU, the pool that keeps where each maximum was takes a third of the time of the other one, which
-    looks for it again in the backward pass.
+        padding: ``"symmetric"`` pads one row or column on every side, ``"same"`` as TensorFlow does.
     """
 
-    def __init__(self, padding=SYMMETRIC):
+    def __init__(self, padding: Padding = SYMMETRIC) -> None:
         super().__init__()
         self.symmetric = padding == SYMMETRIC
         self.mode = "valid" if self.symmetric else "same"
         self.pool = nn.MaxPool2d(kernel_size=3, stride=2, pad_mode=self.mode)
         self.on_cpu = ms.get_context("device_target") == "CPU"
 
-    def construct(self, x):
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
         """(N, C, H, W) -> (N, C, ceil(H / 2), ceil(W / 2))."""
         if self.symmetric:
             n, c, h, w = x.shape
@@ -142,10 +151,10 @@ class MaxPool3x3(nn.Cell):
         return self.pool(x)
 
 
-def assign(parameter, value):
-    """Change a parameter in place.
+def assign(parameter: ms.Parameter, value: ms.Tensor | ArrayLike) -> None:
+    """Change the value of a parameter in place.
 
-    ``Parameter.set_data`` gives it another memory instead, and an optimizer that has made a step goes on with the old.
+    ``Parameter.set_data`` moves it to other memory, and an optimizer that has made a step would go on with the old one.
     """
     if not isinstance(value, ms.Tensor):
         value = ms.Tensor(value, parameter.dtype)

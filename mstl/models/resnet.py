@@ -1,12 +1,14 @@
-"""ResNet: BasicBlock, Bottleneck, make_layer, and what ResNeXt and wide ResNets change in them.
+"""ResNet: BasicBlock, Bottleneck, make_layer, and what ResNeXt and Wide ResNet change in them.
 
 He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2015; Xie et al., "Aggregated Residual
 Transformations for Deep Neural Networks", 2016 (groups); Zagoruyko and Komodakis, "Wide Residual Networks", 2016 (base
-width). As in torchvision and in MindSpore's tutorial, a Bottleneck strides in its 3 x 3 convolution ("v1.5").
+width). As in torchvision and in MindSpore's tutorial, a Bottleneck has its stride in the 3 x 3 convolution ("v1.5").
 
-Parameter names are those of MindSpore's tutorial, so that its checkpoints load as they are; a BasicBlock has a
-BatchNorm for each of its convolutions.
+Parameter names are those of MindSpore's tutorial, so that its checkpoints load without conversion. Unlike there, a
+BasicBlock has a BatchNorm for each of its convolutions.
 """
+
+from collections.abc import Sequence
 
 import mindspore as ms
 from mindspore import nn
@@ -14,6 +16,7 @@ from mindspore import nn
 from mstl.models import layers
 from mstl.models.contract import Classifier
 from mstl.models.conv_norm import ConvNorm
+from mstl.models.layers import Padding
 
 
 class BasicBlock(nn.Cell):
@@ -22,21 +25,31 @@ class BasicBlock(nn.Cell):
     Args:
         in_channels: Channels of the input.
         channels: Channels of the output.
-        stride: Step of the first convolution.
-        down_sample: What turns the input into the output's shape, where the two differ.
-        padding: ``"symmetric"`` or ``"same"``; see :func:`mstl.models.layers.conv2d`.
-        groups, base_width: 1 and 64; this block knows no others.
+        stride: Stride of the first convolution.
+        down_sample: Brings the shortcut to the output's shape; None where input and output agree.
+        padding: See :func:`mstl.models.layers.conv2d`.
+        groups, base_width: Always 1 and 64.
+
+    Raises:
+        ValueError: Other groups or another base width.
     """
 
     expansion = 1
     conv_norms = (("conv1", "norm1"), ("conv2", "norm2"))
 
     def __init__(
-        self, in_channels, channels, stride=1, down_sample=None, padding=layers.SYMMETRIC, groups=1, base_width=64
-    ):
+        self,
+        in_channels: int,
+        channels: int,
+        stride: int = 1,
+        down_sample: ConvNorm | None = None,
+        padding: Padding = layers.SYMMETRIC,
+        groups: int = 1,
+        base_width: int = 64,
+    ) -> None:
         super().__init__()
         if (groups, base_width) != (1, 64):
-            raise ValueError("only a Bottleneck can have groups or another width")
+            raise ValueError("only a Bottleneck can have groups or another base width")
         self.conv1 = layers.conv2d(in_channels, channels, 3, stride, padding=padding)
         self.norm1 = layers.batch_norm2d(channels)
         self.conv2 = layers.conv2d(channels, channels, 3, padding=padding)
@@ -44,7 +57,7 @@ class BasicBlock(nn.Cell):
         self.relu = nn.ReLU()
         self.down_sample = down_sample
 
-    def construct(self, x):
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
         """(N, in_channels, H, W) -> (N, channels, H / stride, W / stride)."""
         identity = x if self.down_sample is None else self.down_sample(x)
         out = self.relu(self.norm1(self.conv1(x)))
@@ -57,20 +70,27 @@ class Bottleneck(nn.Cell):
 
     Args:
         in_channels: Channels of the input.
-        channels: A fourth of the output's channels; of the 3 x 3 convolution too, unless groups or width change it.
-        stride: Step of the 3 x 3 convolution.
-        down_sample: What turns the input into the output's shape, where the two differ.
-        padding: ``"symmetric"`` or ``"same"``; see :func:`mstl.models.layers.conv2d`.
+        channels: A quarter of the output's channels; with one group of base width 64, also the inner width.
+        stride: Stride of the 3 x 3 convolution.
+        down_sample: Brings the shortcut to the output's shape; None where input and output agree.
+        padding: See :func:`mstl.models.layers.conv2d`.
         groups: Groups of the 3 x 3 convolution (ResNeXt's cardinality).
-        base_width: Channels of the 3 x 3 convolution a group, for each 64 of ``channels``.
+        base_width: Channels of each group for every 64 of ``channels``.
     """
 
     expansion = 4
     conv_norms = (("conv1", "norm1"), ("conv2", "norm2"), ("conv3", "norm3"))
 
     def __init__(
-        self, in_channels, channels, stride=1, down_sample=None, padding=layers.SYMMETRIC, groups=1, base_width=64
-    ):
+        self,
+        in_channels: int,
+        channels: int,
+        stride: int = 1,
+        down_sample: ConvNorm | None = None,
+        padding: Padding = layers.SYMMETRIC,
+        groups: int = 1,
+        base_width: int = 64,
+    ) -> None:
         super().__init__()
         width = channels * base_width // 64 * groups
         self.conv1 = layers.conv2d(in_channels, width, 1, padding=padding)
@@ -82,7 +102,7 @@ class Bottleneck(nn.Cell):
         self.relu = nn.ReLU()
         self.down_sample = down_sample
 
-    def construct(self, x):
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
         """(N, in_channels, H, W) -> (N, 4 * channels, H / stride, W / stride)."""
         identity = x if self.down_sample is None else self.down_sample(x)
         out = self.relu(self.norm1(self.conv1(x)))
@@ -91,20 +111,32 @@ class Bottleneck(nn.Cell):
         return self.relu(out + identity)
 
 
-def make_layer(in_channels, block, channels, blocks, stride=1, padding=layers.SYMMETRIC, groups=1, base_width=64):
-    """Stack ``blocks`` blocks, of which the first strides and widens.
+Block = type[BasicBlock] | type[Bottleneck]
+
+
+def make_layer(
+    in_channels: int,
+    block: Block,
+    channels: int,
+    blocks: int,
+    stride: int = 1,
+    padding: Padding = layers.SYMMETRIC,
+    groups: int = 1,
+    base_width: int = 64,
+) -> nn.SequentialCell:
+    """Stack blocks; the first one has the stride and changes the number of channels.
 
     Args:
         in_channels: Channels of the input.
-        block: BasicBlock or Bottleneck.
-        channels: The block's inner width.
-        blocks: How many blocks.
-        stride: Step of the first block.
-        padding: ``"symmetric"`` or ``"same"``.
-        groups, base_width: The block's.
+        block: The class of the blocks.
+        channels: The ``channels`` of each block.
+        blocks: The number of blocks.
+        stride: Stride of the first block.
+        padding: See :func:`mstl.models.layers.conv2d`.
+        groups, base_width: See :class:`Bottleneck`.
 
     Returns:
-        A SequentialCell from (N, in_channels, H, W) to (N, channels * expansion, H / stride, W / stride).
+        (N, in_channels, H, W) -> (N, channels * expansion, H / stride, W / stride).
     """
     out_channels = channels * block.expansion
     down_sample = None
@@ -112,35 +144,39 @@ def make_layer(in_channels, block, channels, blocks, stride=1, padding=layers.SY
         down_sample = ConvNorm(
             [layers.conv2d(in_channels, out_channels, 1, stride, padding=padding), layers.batch_norm2d(out_channels)]
         )
-    shared = {"padding": padding, "groups": groups, "base_width": base_width}
-    cells = [block(in_channels, channels, stride, down_sample, **shared)]
-    cells += [block(out_channels, channels, **shared) for _ in range(1, blocks)]
+    cells = [block(in_channels, channels, stride, down_sample, padding, groups, base_width)]
+    cells += [block(out_channels, channels, 1, None, padding, groups, base_width) for _ in range(1, blocks)]
     return nn.SequentialCell(cells)
 
 
 class ResNet(Classifier):
-    """A residual network that keeps mstl's model contract.
+    """A residual network.
 
     Args:
-        block: BasicBlock or Bottleneck.
-        blocks: How many blocks each of the four layers has.
-        num_classes: Width of the head.
-        padding: Padding of the convolutions, ``"symmetric"`` (torchvision, mindcv) or ``"same"`` (the tutorial).
-        pool_padding: Padding of the max-pool; the convolutions' by default. mindcv's weights want ``"same"`` here.
-        groups, base_width: A Bottleneck's; 1 and 64 make an ordinary ResNet.
+        block: The class of the blocks.
+        blocks: The number of blocks in each of the four layers.
+        num_classes: Outputs of the head.
+        padding: Padding of the convolutions: ``"symmetric"`` (torchvision, mindcv) or ``"same"`` (the tutorial).
+        pool_padding: Padding of the max-pool; by default that of the convolutions. mindcv's weights need ``"same"``.
+        groups, base_width: See :class:`Bottleneck`; 1 and 64 make an ordinary ResNet.
 
     Attributes:
-        width: Channels of the stem and of the first layer's blocks; each further layer has twice as many.
-        num_features: Channels of what ``forward_features`` gives.
-        padding, pool_padding: As given; a checkpoint keeps them.
+        width: Channels of the stem, and ``channels`` of the first layer's blocks; each further layer doubles it.
     """
 
     width = 64
     conv_norms = (("conv1", "norm"),)
 
     def __init__(
-        self, block, blocks, num_classes=1000, padding=layers.SYMMETRIC, pool_padding=None, groups=1, base_width=64
-    ):
+        self,
+        block: Block,
+        blocks: Sequence[int],
+        num_classes: int = 1000,
+        padding: Padding = layers.SYMMETRIC,
+        pool_padding: Padding | None = None,
+        groups: int = 1,
+        base_width: int = 64,
+    ) -> None:
         super().__init__()
         self.padding = padding
         self.pool_padding = pool_padding or padding
@@ -150,15 +186,14 @@ class ResNet(Classifier):
         self.norm = layers.batch_norm2d(width)
         self.relu = nn.ReLU()
         self.max_pool = layers.MaxPool3x3(self.pool_padding)
-        shared = {"padding": padding, "groups": groups, "base_width": base_width}
-        self.layer1 = make_layer(width, block, width, blocks[0], **shared)
-        self.layer2 = make_layer(out, block, width * 2, blocks[1], stride=2, **shared)
-        self.layer3 = make_layer(out * 2, block, width * 4, blocks[2], stride=2, **shared)
-        self.layer4 = make_layer(out * 4, block, width * 8, blocks[3], stride=2, **shared)
+        self.layer1 = make_layer(width, block, width, blocks[0], 1, padding, groups, base_width)
+        self.layer2 = make_layer(out, block, width * 2, blocks[1], 2, padding, groups, base_width)
+        self.layer3 = make_layer(out * 2, block, width * 4, blocks[2], 2, padding, groups, base_width)
+        self.layer4 = make_layer(out * 4, block, width * 8, blocks[3], 2, padding, groups, base_width)
         self.reset_head(num_classes)
 
-    def stages(self):
-        """The backbone in parts that can be frozen: a dict from name to cells, which follow on each other."""
+    def stages(self) -> dict[str, list[nn.Cell]]:
+        """The backbone in parts that can be frozen, each with its cells in the order in which they run."""
         return {
             "stem": [self.conv1, self.norm, self.relu, self.max_pool],
             "layer1": [self.layer1],
@@ -167,7 +202,7 @@ class ResNet(Classifier):
             "layer4": [self.layer4],
         }
 
-    def forward_features(self, x):
-        """(N, 3, H, W), normalised, -> (N, num_features, H / 32, W / 32)."""
+    def forward_features(self, x: ms.Tensor) -> ms.Tensor:
+        """(N, 3, H, W) images -> (N, num_features, H / 32, W / 32) activations."""
         x = self.max_pool(self.relu(self.norm(self.conv1(x))))
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))

@@ -14,7 +14,8 @@ from mstl.evaluation.evaluate import evaluate
 from mstl.evaluation.metrics import Evaluation
 from mstl.features.extractor import FeatureExtractor
 from mstl.features.feature_loader import FeatureLoader
-from mstl.models.fusing import FusedModel, Runner
+from mstl.models.compiled import CompiledClassifier, CompiledFeatures
+from mstl.models.fusing import FusedModel
 from mstl.runtime.memory import trim_memory
 from mstl.runtime.processes import ProcessGroup
 from mstl.training.phase import Phase
@@ -47,8 +48,8 @@ class TrainingRun:
     processes: ProcessGroup
     features: tuple[FeatureLoader, FeatureLoader] | None = None
     _fused: FusedModel | None = None
-    _frozen_parts: dict[int, Runner] = field(default_factory=dict)
-    _trained_parts: dict[int, Runner] = field(default_factory=dict)
+    _frozen_parts: dict[int, CompiledFeatures] = field(default_factory=dict)
+    _trained_parts: dict[int, CompiledClassifier] = field(default_factory=dict)
 
     @property
     def fused(self) -> FusedModel:
@@ -57,17 +58,17 @@ class TrainingRun:
             self._fused = FusedModel(self.state.model)
         return self._fused
 
-    def frozen_part(self) -> Runner:
+    def frozen_part(self) -> CompiledFeatures:
         """From images to activations of the frozen stages; compiled once for all epochs."""
         stages = self.state.phase.freeze.num_frozen_stages
         if stages not in self._frozen_parts:
-            self._frozen_parts[stages] = self.fused.front(stages)
+            self._frozen_parts[stages] = self.fused.compile_features(stages)
         return self._frozen_parts[stages]
 
-    def trained_part(self, stages: int) -> Runner:
+    def trained_part(self, stages: int) -> CompiledClassifier:
         """From activations of the first ``stages``, or images for 0, to logits and features; compiled once."""
         if stages not in self._trained_parts:
-            self._trained_parts[stages] = self.fused.answers(stages)
+            self._trained_parts[stages] = self.fused.compile_classifier(stages)
         return self._trained_parts[stages]
 
     def begin_phase(self, epoch: int) -> None:

@@ -42,7 +42,7 @@ def ask(net, images, upto="backbone", view=0, size=32, **options):
     """Activations, and how many of them had to be computed."""
     config = TrainConfig(augment="tutorial", **options)
     freeze, preprocessing = Freeze(net, upto), net.preprocessing.at(size)
-    front = lambda: FusedModel(net).front(freeze.num_frozen_stages)  # noqa: E731
+    front = lambda: FusedModel(net).compile_features(freeze.num_frozen_stages)  # noqa: E731
     part = FeatureExtractor(net, upto, freeze.frozen_cells, front, preprocessing, config)
     return part.activations(images, view), part.computed
 

@@ -41,11 +41,11 @@ def test_folded_answers_are_the_nets_own(model, options, images, monkeypatch):
     features = net.forward_features(ms.Tensor(images)).asnumpy().mean((2, 3))
     fused = FusedModel(net)
     assert not any(isinstance(cell, nn.BatchNorm2d) for _, cell in fused.copy.cells_and_names())
-    ours = fused.answers()(images)
+    ours = fused.compile_classifier()(images)
     assert difference(ours[0], logits) < 1e-4 and difference(ours[1], features) < 1e-4
     for stages in (2, 5):  # in two parts
-        between = fused.front(stages)(images)
-        ours = fused.answers(stages)(between)
+        between = fused.compile_features(stages)(images)
+        ours = fused.compile_classifier(stages)(between)
         assert difference(ours[0], logits) < 1e-4 and difference(ours[1], features) < 1e-4
     assert any(isinstance(cell, nn.BatchNorm2d) for _, cell in net.cells_and_names())  # the net is as it was
     np.testing.assert_array_equal(net(ms.Tensor(images)).asnumpy(), logits)
@@ -54,7 +54,7 @@ def test_folded_answers_are_the_nets_own(model, options, images, monkeypatch):
 def test_refresh_takes_over_what_was_trained(images):
     net = scatter(mstl.build_model("resnet18", 3))
     fused = FusedModel(net)
-    answers = fused.answers()
+    answers = fused.compile_classifier()
     before = answers(images)[0]
     scatter(net, 1)
     np.testing.assert_array_equal(answers(images)[0], before)
@@ -63,7 +63,7 @@ def test_refresh_takes_over_what_was_trained(images):
 
 
 def test_batches_of_any_size(images):
-    answers = FusedModel(scatter(mstl.build_model("resnet18", 3))).answers()
+    answers = FusedModel(scatter(mstl.build_model("resnet18", 3))).compile_classifier()
     whole = answers(images)[0]
     for count in (0, 1, 2, 3, 5):
         logits, features = answers(images[:count])
