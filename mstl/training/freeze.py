@@ -10,6 +10,7 @@ import mindspore as ms
 from mindspore import nn
 
 from mstl.config import FreezeName
+from mstl.models.contract import Classifier
 
 BATCH_NORM_STATISTICS = (".moving_mean", ".moving_variance")
 
@@ -18,7 +19,7 @@ class Freeze:
     """A model divided into frozen first stages and a trained rest; sets ``requires_grad`` of all parameters.
 
     Args:
-        model: A model with ``stages()`` and ``forward_head()``, as mstl's have.
+        model: The model.
         level: ``"none"``; a stage (``"stem"``, ``"layer1"`` ... ``"layer4"``), frozen with all before it;
             ``"backbone"``, all but the head; ``"BN"``, only the BatchNorms.
 
@@ -29,7 +30,7 @@ class Freeze:
         trained_part: The rest of the model, head included.
     """
 
-    def __init__(self, model: nn.Cell, level: FreezeName) -> None:
+    def __init__(self, model: Classifier, level: FreezeName) -> None:
         self.model, self.level = model, level
         stages = model.stages()
         names = list(stages)
@@ -62,7 +63,7 @@ class Freeze:
 class TrainedPart(nn.Cell):
     """The trained end of a model; its parameters stay the model's, under the model's names."""
 
-    def __init__(self, model: nn.Cell, cells: Sequence[nn.Cell]) -> None:
+    def __init__(self, model: Classifier, cells: Sequence[nn.Cell]) -> None:
         super().__init__(auto_prefix=False)
         self.model = model
         self.parts = nn.CellList(cells, auto_prefix=False)

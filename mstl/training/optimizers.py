@@ -12,6 +12,7 @@ from mindspore import nn
 
 from mstl.config import OptimizerName
 from mstl.models import layers
+from mstl.models.contract import Classifier
 
 OptimizerFactory = Callable[[list[dict[str, Any]], float], nn.Cell]  # from MindSpore's parameter groups and momentum
 
@@ -69,11 +70,11 @@ class ParameterGroup:
     decay: bool
 
 
-def make_groups(model: nn.Cell, layer_decay: float = 1.0) -> list[ParameterGroup]:
+def make_groups(model: Classifier, layer_decay: float = 1.0) -> list[ParameterGroup]:
     """Group the trainable parameters of a model, from the stem to the head.
 
     Args:
-        model: A model with ``stages()``, as mstl's have.
+        model: The model.
         layer_decay: Learning rate of each stage over that of the next one; the head's factor is 1 (Clark et al. 2020).
 
     Returns:
@@ -90,7 +91,7 @@ def make_groups(model: nn.Cell, layer_decay: float = 1.0) -> list[ParameterGroup
     return groups
 
 
-def stage_parameters(model: nn.Cell) -> dict[str, list[ms.Parameter]]:
+def stage_parameters(model: Classifier) -> dict[str, list[ms.Parameter]]:
     """The parameters of each stage, BatchNorm statistics included; the head comes last."""
     by_stage = {}
     for stage, cells in model.stages().items():

@@ -3,9 +3,9 @@
 from typing import Any
 
 import mindspore as ms
-from mindspore import nn
 from numpy.typing import ArrayLike
 
+from mstl.models.contract import Classifier
 from mstl.runtime.processes import ProcessGroup
 from mstl.training.freeze import Freeze
 from mstl.training.optimizers import Optimizer, make_groups
@@ -37,14 +37,14 @@ class Phase:
     def __init__(
         self,
         config: ResolvedConfig,
-        model: nn.Cell,
+        model: Classifier,
         first_epoch: int,
         class_weights: ArrayLike | None,
         processes: ProcessGroup,
         num_batches: int,
     ) -> None:
         self.config = config
-        self.image_size: int = model.preprocessing.at(config.image_size).image_size
+        self.image_size = model.preprocessing.at(config.image_size).image_size
         self.first_epoch = first_epoch
         self.is_unfrozen = bool(config.unfreeze_at) and first_epoch >= config.unfreeze_at
         self.freeze = Freeze(model, "none" if self.is_unfrozen else config.freeze)
@@ -89,7 +89,7 @@ class Phase:
         )
 
 
-def apply_mixed_precision(model: nn.Cell, level: str) -> Any:
+def apply_mixed_precision(model: Classifier, level: str) -> Any:
     """Make a model compute in float16 if ``level`` asks for it; gives the loss scaler for it, None for float32."""
     if level == "O0":
         return None

@@ -10,7 +10,6 @@ from typing import Any, TypedDict
 
 import mindspore as ms
 import numpy as np
-from mindspore import nn
 from numpy.typing import NDArray
 
 from mstl.checkpoint import read_checkpoint, save_checkpoint
@@ -18,6 +17,7 @@ from mstl.config import Preprocessing, TrainConfig, read_config
 from mstl.data.dataset import ImageSet
 from mstl.errors import MstlError
 from mstl.evaluation.history import EpochRow
+from mstl.models.contract import Classifier
 from mstl.models.factory import build_model
 from mstl.training.state import TrainState
 
@@ -110,7 +110,7 @@ class SavedRun:
                 )
         return TrainConfig(**{**self.config, **{name: given[name] for name in MAY_CHANGE if name in given}})
 
-    def build_model(self, num_classes: int) -> nn.Cell:
+    def build_model(self, num_classes: int) -> Classifier:
         """The run's model, not yet with its weights."""
         padding, pool_padding = self.metadata["padding"], self.metadata["pool_padding"]
         return build_model(self.metadata["model"], num_classes, None, padding, pool_padding)

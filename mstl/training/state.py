@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mindspore import nn
 from numpy.typing import NDArray
 
 import mstl
@@ -16,6 +15,7 @@ from mstl.data.dataset import ImageSet
 from mstl.evaluation.history import EpochRow, best_row
 from mstl.evaluation.metrics import Evaluation
 from mstl.evaluation.rejection import Rejector
+from mstl.models.contract import Classifier
 from mstl.training.ema import MovingAverage
 from mstl.training.phase import Phase
 from mstl.training.recipes import ResolvedConfig
@@ -47,7 +47,7 @@ class TrainState:
     """
 
     config: ResolvedConfig
-    model: nn.Cell
+    model: Classifier
     preprocessing: Preprocessing
     folder: Path
     train_set: ImageSet
