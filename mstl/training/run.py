@@ -100,8 +100,9 @@ class TrainingRun:
             FeatureLoader(self.val_loader, [extractor.activations(state.val_set)]),
         )
         trim_memory()  # of the threads that decoded the images
-        count = "one view" if config.views == 1 else f"{config.views} views"
-        logger.info("features: %s of each image, %d computed, %d cached", count, extractor.computed, extractor.known)
+        views_text = "one view" if config.views == 1 else f"{config.views} views"
+        counts = (extractor.computed, extractor.known)
+        logger.info("features: %s of each image, %d computed, %d from the cache", views_text, *counts)
 
     def batches(self, epoch: int) -> Iterator[tuple[ms.Tensor, ms.Tensor, int]]:
         """The training batches of an epoch: inputs of the trained part, (n, classes) targets, and n."""
