@@ -1,1 +1,1 @@
-"""How good the answers are, how far to trust them, and which labels look wrong."""
+"""Evaluation: metrics, calibration, rejection of out-of-distribution images, and label errors."""

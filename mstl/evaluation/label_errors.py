@@ -1,31 +1,34 @@
-"""Photos whose label is probably wrong, found by asking classifiers that have not seen them. NumPy only."""
+"""Label errors: samples whose label is probably wrong, found by classifiers that were not trained on them."""
 
 import csv
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
+from os import PathLike
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_softmax, softmax
 
 from mstl.errors import MstlError
-from mstl.evaluation.calibration import softmax
 from mstl.evaluation.rejection import normalised
 from mstl.files import atomic_path
 
-PENALTY = 0.01  # on half the squared weights, for each photo of a class; from 0.002 to 0.02, real photos hardly mind
-STEPS = 200
-CLOSE = 3e-4  # a step this small, as a share of the largest weight, is the last: probabilities are then right to 0.003
+PENALTY = 0.01  # on half the squared weights, per sample of a class; between 0.002 and 0.02, results hardly change
+TOLERANCE = 1e-4  # on the gradient, in units where no curvature exceeds 1: probabilities are then right to about 1e-4
 
 
 @dataclass(frozen=True)
 class LabelError:
-    """A photo that other photos say belongs to another class.
+    """A sample that the other samples assign to another class.
 
     Attributes:
-        index: Its place in the set.
-        path: Its file.
-        label: The name of the class that it is in.
-        suggested: The name of the class that it seems to be of.
-        probability: That its label is right, from 0 to 1.
-        score: How suspicious, from 0.5 (could be either) to 1 (surely the suggested one).
+        index: Position in the dataset.
+        path: File of the image.
+        label: Name of its class.
+        suggested: Name of the class that it appears to belong to.
+        probability: Probability that the label is right, from 0 to 1.
+        score: From 0.5 (either class) to 1 (certainly the suggested one).
     """
 
     index: int
@@ -36,32 +39,38 @@ class LabelError:
     score: float
 
 
-def find_label_errors(features, labels, classes, paths, folds=5, seed=0):
-    """Find photos whose label is probably wrong.
+def find_label_errors(
+    features: NDArray[np.floating[Any]],
+    labels: ArrayLike,
+    classes: Sequence[str],
+    paths: Sequence[str],
+    folds: int = 5,
+    seed: int = 0,
+) -> list[LabelError]:
+    """Find samples whose label is probably wrong.
 
-    A logistic regression is fitted on all folds but one and asked about the photos in that one, so that no photo
-    vouches for its own label. Photos that it puts into another class are ranked by confident learning's normalised
-    margin, p(most probable other class) - p(own class) (Northcutt et al. 2021, "Confident Learning: Estimating
-    Uncertainty in Dataset Labels"); the score is (1 + margin) / 2.
+    Logistic regressions are cross-validated, so that no sample confirms its own label. Samples predicted as another
+    class are ranked by confident learning's normalised margin, p(most probable other class) - p(own class) (Northcutt
+    et al. 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels"); the score is (1 + margin) / 2.
 
     Args:
-        features: (N, F) of the photos, as a pretrained net gives them.
-        labels: (N,) integers. A class's only photo is never a suspect: nothing is known about the class without it.
+        features: (N, F) outputs of a pretrained backbone.
+        labels: (N,) integers. The only sample of a class is never reported: without it, nothing is known of the class.
         classes: Names.
         paths: (N,) files.
-        folds: Parts, 2 or more, each with its share of every class.
-        seed: Deals the photos out to the folds.
+        folds: Cross-validation folds, 2 or more, stratified by class.
+        seed: Random seed of the folds.
 
     Returns:
-        A list of :class:`Suspect`, the most suspicious first; empty where all labels look right.
+        The most suspicious first; empty where all labels look right.
 
     Raises:
         MstlError: Features are not finite.
     """
     if not np.isfinite(features).all():
-        raise MstlError("some features are not finite numbers: training diverged; train again with a smaller rate")
+        raise MstlError("some features are not finite: training diverged; train again with a smaller learning rate")
     labels = np.asarray(labels)
-    probabilities = out_of_fold(rotated(features), labels, len(classes), deal(labels, folds, seed))
+    probabilities = out_of_fold(principal_axes(features), labels, len(classes), stratified_folds(labels, folds, seed))
     rows = np.arange(len(labels))
     own = probabilities[rows, labels]
     suggested = probabilities.argmax(axis=1)
@@ -69,99 +78,110 @@ def find_label_errors(features, labels, classes, paths, folds=5, seed=0):
     found = np.flatnonzero((suggested != labels) & (np.bincount(labels)[labels] > 1))
     return [
         LabelError(
-            int(index),
-            str(paths[index]),
-            classes[labels[index]],
-            classes[suggested[index]],
-            float(own[index]),
-            float(scores[index]),
+            index=int(index),
+            path=str(paths[index]),
+            label=classes[labels[index]],
+            suggested=classes[suggested[index]],
+            probability=float(own[index]),
+            score=float(scores[index]),
         )
         for index in found[np.argsort(-scores[found], kind="stable")]
     ]
 
 
-def write_label_errors(path, found):
-    """Write suspects as CSV (path, label, suggested, probability, score), whole or not at all."""
+def write_label_errors(path: str | PathLike[str], found: Sequence[LabelError]) -> None:
+    """Write label errors as CSV (path, label, suggested, probability, score), atomically."""
     with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow([field.name for field in fields(LabelError)][1:])
-        for suspect in found:
-            *texts, probability, score = astuple(suspect)[1:]
+        for each in found:
+            *texts, probability, score = astuple(each)[1:]
             writer.writerow([*texts, f"{probability:.4f}", f"{score:.4f}"])
 
 
-def deal(labels, folds, seed):
-    """(N,) the fold of each photo: the classes are shuffled each by itself and dealt out one after the other."""
+def stratified_folds(labels: NDArray[np.integer[Any]], folds: int, seed: int) -> NDArray[np.intp]:
+    """(N,) fold of each sample: every class is shuffled and its samples are dealt out in turn."""
     order = np.random.default_rng(seed).permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]
-    places = np.empty(len(labels), int)
-    places[order] = np.arange(len(labels)) % folds
-    return places
+    assigned = np.empty(len(labels), np.intp)
+    assigned[order] = np.arange(len(labels)) % folds
+    return assigned
 
 
-def out_of_fold(features, labels, num_classes, places):
-    """(N, classes) the probabilities that a regression gives which was fitted on the other folds."""
+def out_of_fold(
+    features: NDArray[np.float32], labels: NDArray[np.integer[Any]], num_classes: int, folds: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """(N, classes) probabilities of each sample by a regression fitted on the other folds."""
     probabilities = np.zeros((len(labels), num_classes), np.float32)
-    bounds = (features**2).sum(axis=0)
-    for fold in np.unique(places):
-        inside = places == fold
-        weights = fit_regression(features[~inside], np.eye(num_classes, dtype=np.float32)[labels[~inside]], bounds)
-        probabilities[inside] = softmax(features[inside] @ weights)
+    squares = (features**2).sum(axis=0)
+    weights = np.zeros((features.shape[1], num_classes))
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        targets = np.eye(num_classes)[labels[~held_out]]
+        # The last fold's weights save half of the steps. They do not change the minimum, which is unique.
+        weights = fit_regression(features[~held_out], targets, squares, weights)
+        probabilities[held_out] = softmax(features[held_out] @ weights, axis=1)
     return probabilities
 
 
-def rotated(features):
-    """Bring features to length 1, centre them, and turn them to their principal axes.
+def principal_axes(features: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Scale features to length 1, centre them, and rotate them to their principal axes.
 
-    The turn changes nothing for a regression but its speed.
+    The rotation does not change the regression; it makes it faster.
 
     Args:
         features: (N, F).
 
     Returns:
-        (N, at most min(N, F) + 1) float32 whose columns are orthogonal; the last one is all ones, for the intercept.
-        Without it, the mean squared length of the rows is 1.
+        (N, at most min(N, F) + 1). The columns are orthogonal; the last one is all ones, for the intercept. Without
+        it, the mean squared length of the rows is 1.
     """
     centred = normalised(features)
     centred -= centred.mean(axis=0)
-    few = len(centred) < centred.shape[1]
-    squares, axes = np.linalg.eigh(centred @ centred.T if few else centred.T @ centred)
-    real = squares > 1e-6 * squares[-1]  # what is less is float32's noise
-    turned = axes[:, real] * np.sqrt(squares[real]) if few else centred @ axes[:, real]
-    turned *= np.sqrt(len(turned) / max(squares[real].sum(), 1e-12))  # no axis is real where all photos are the same
-    return np.concatenate([turned, np.ones((len(turned), 1), np.float32)], axis=1).astype(np.float32)
+    wide = len(centred) < centred.shape[1]
+    eigenvalues, axes = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
+    kept = eigenvalues > 1e-6 * eigenvalues[-1]  # the rest is float32 noise
+    rotated = axes[:, kept] * np.sqrt(eigenvalues[kept]) if wide else centred @ axes[:, kept]
+    rotated *= np.sqrt(len(rotated) / max(eigenvalues[kept].sum(), 1e-12))  # no axis is kept if all samples are equal
+    with_intercept: NDArray[np.float32] = np.hstack([rotated, np.ones((len(rotated), 1), np.float32)])
+    return with_intercept
 
 
-def fit_regression(features, targets, bounds):
-    """Multinomial logistic regression with an L2 penalty on all weights but the intercept's.
+def fit_regression(
+    features: NDArray[np.float32],
+    targets: NDArray[np.float64],
+    squares: NDArray[np.float32],
+    start: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Fit a multinomial logistic regression with an L2 penalty on all weights but the intercepts, by L-BFGS.
 
-    Nesterov's accelerated gradient, begun anew where it overshoots (O'Donoghue and Candes 2015). The steps come from
-    Boehning's bound on the Hessian (1992), half of the features' scatter, which is diagonal on the principal axes.
+    The weights are scaled by Boehning's bound on the Hessian (1992), half the scatter matrix of the features, which is
+    diagonal on their principal axes: L-BFGS then needs few steps.
 
     Args:
         features: (N, D), the last column all ones.
         targets: (N, classes), one-hot.
-        bounds: (D,) sums of squares of each column, over these rows or more.
+        squares: (D,) sum of squares of each column, over these rows or more.
+        start: (D, classes) initial weights.
 
     Returns:
         (D, classes) weights.
     """
-    penalty = np.full((features.shape[1], 1), PENALTY * len(targets) / targets.shape[1], np.float32)
+    from scipy.optimize import minimize  # takes a fifth of a second to import
+
+    penalty = np.full((features.shape[1], 1), PENALTY * len(targets) / targets.shape[1])
     penalty[-1] = 0
-    curvature = (bounds[:, None] / 2 + penalty).astype(np.float32)
-    weights = np.zeros((features.shape[1], targets.shape[1]), np.float32)
-    ahead, momentum = weights, 1.0
-    for _ in range(STEPS):
-        gradient = features.T @ (softmax(features @ ahead) - targets) + penalty * ahead
-        new = ahead - gradient / curvature
-        moved = new - weights
-        if np.abs(moved).max() <= CLOSE * np.abs(new).max():
-            return new
-        if (gradient * moved).sum() > 0:
-            ahead, momentum = new, 1.0
-        else:
-            following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
-            ahead = new + np.float32((momentum - 1) / following) * moved
-            momentum = following
-        weights = new
+    scale = 1 / np.sqrt(squares[:, None] / 2 + penalty)
+    inputs, penalty = features * scale.T, penalty * scale**2
+
+    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weights = flat.reshape(start.shape)
+        log_probabilities = log_softmax(inputs @ weights, axis=1)
+        value = (penalty * weights**2).sum() / 2 - (targets * log_probabilities).sum()
+        gradient = inputs.T @ (np.exp(log_probabilities) - targets) + penalty * weights
+        return float(value), gradient.ravel()
+
+    first = (start / scale).ravel()
+    result = minimize(loss, first, jac=True, method="L-BFGS-B", options={"gtol": TOLERANCE, "ftol": 0.0})
+    weights: NDArray[np.float64] = result.x.reshape(start.shape) * scale
     return weights

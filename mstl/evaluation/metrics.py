@@ -1,57 +1,61 @@
-"""How good the answers are, in NumPy: sums over the whole set, never means of batch means."""
+"""Evaluation of a labelled dataset: accuracy, recall, F1 and the like, from sums over all samples."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
 
-from mstl.evaluation.calibration import reliability, softmax
+from mstl.evaluation.calibration import Reliability, reliability
+
+KINDS = ("precision", "recall", "f1")
 
 
-def wilson(correct, total, z=1.959964):
-    """Wilson's score interval of a share (Wilson 1927), which stays sensible for few photos and shares near 0 or 1.
+def wilson(correct: int, total: int) -> tuple[float, float]:
+    """95 % Wilson score interval of a proportion (Wilson 1927), sensible for few samples and near 0 or 1.
 
     Args:
         correct: Successes.
         total: Trials, at least 1.
-        z: Quantile of the normal distribution; the default gives 95 %.
 
     Returns:
         (low, high).
     """
-    share, spread = correct / total, z * z / total
-    centre = (share + spread / 2) / (1 + spread)
-    half = z * math.sqrt(share * (1 - share) / total + spread / (4 * total)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    from scipy.stats import binomtest  # takes half a second to import
+
+    low, high = binomtest(correct, total).proportion_ci(method="wilson")
+    return float(low), float(high)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a net says about a labelled set, in the set's order. Everything that is drawn or printed comes from here.
+    """Logits and labels of a whole dataset, in its order; every figure, plot and table is derived from them.
 
     Attributes:
-        logits: (N, classes) float32.
-        labels: (N,) int32.
+        logits: (N, classes).
+        labels: (N,).
         classes: Names.
         paths: (N,) files.
-        features: (N, F) float32, what the net's head was given; None where nobody asked for them.
-        temperature: What the logits are divided by before they become probabilities. Predictions and ``loss`` do not
-            depend on it.
+        features: (N, F) inputs of the model's head; None where they were not kept.
+        temperature: Divides the logits before the softmax. It changes neither predictions nor ``loss``.
     """
 
-    logits: np.ndarray
-    labels: np.ndarray
-    classes: tuple
-    paths: tuple
-    features: np.ndarray | None = None
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int32]
+    classes: tuple[str, ...]
+    paths: tuple[str, ...]
+    features: NDArray[np.float32] | None = None
     temperature: float = 1.0
 
-    def calibrated(self, temperature):
-        """The same, with probabilities at another temperature (see :func:`mstl.evaluation.calibration.fit_temperature`)."""
+    def calibrated(self, temperature: float) -> "Evaluation":
+        """A copy with another temperature (see :func:`mstl.evaluation.calibration.fit_temperature`)."""
         return replace(self, temperature=temperature)
 
-    def part(self, indices):
-        """The same of some of the photos, by their indices."""
+    def part(self, indices: NDArray[np.integer[Any]]) -> "Evaluation":
+        """The evaluation of the samples with these indices alone."""
         return replace(
             self,
             logits=self.logits[indices],
@@ -61,150 +65,150 @@ class Evaluation:
         )
 
     @property
-    def total(self):
-        """Number of photos."""
+    def total(self) -> int:
+        """Number of samples."""
         return len(self.labels)
 
     @property
-    def probabilities(self):
-        """(N, classes), each row adding up to 1."""
-        return softmax(self.logits / self.temperature)
+    def probabilities(self) -> NDArray[np.float32]:
+        """(N, classes), each row summing to 1."""
+        return np.asarray(softmax(self.logits / self.temperature, axis=1))
 
     @property
-    def confidences(self):
-        """(N,) the probability of the most probable class of each photo."""
-        return self.probabilities.max(axis=1)
+    def confidences(self) -> NDArray[np.float32]:
+        """(N,) probability of the predicted class."""
+        confidences: NDArray[np.float32] = self.probabilities.max(axis=1)
+        return confidences
 
     @property
-    def predictions(self):
-        """(N,) the most probable class of each photo."""
-        return self.logits.argmax(axis=1)
+    def predictions(self) -> NDArray[np.intp]:
+        """(N,) index of the most probable class."""
+        predictions: NDArray[np.intp] = self.logits.argmax(axis=1)
+        return predictions
 
     @property
-    def correct(self):
-        """Number of photos whose most probable class is theirs."""
+    def correct(self) -> int:
+        """Number of correct predictions."""
         return int((self.predictions == self.labels).sum())
 
     @property
-    def accuracy(self):
-        """Correct over total."""
+    def accuracy(self) -> float:
+        """Share of correct predictions."""
         return self.correct / self.total
 
     @property
-    def interval(self):
+    def interval(self) -> tuple[float, float]:
         """95 % confidence interval of the accuracy, (low, high)."""
         return wilson(self.correct, self.total)
 
-    def top(self, k):
-        """Share of photos whose own class is among the ``k`` most probable."""
+    def top(self, k: int) -> float:
+        """Top-k accuracy: share of samples whose class is among the ``k`` most probable."""
         best = np.argsort(-self.logits, axis=1, kind="stable")[:, :k]
         return float((best == self.labels[:, None]).any(axis=1).mean())
 
     @property
-    def confusion(self):
-        """(classes, classes) photos by their own class (rows) and the predicted one (columns)."""
+    def confusion(self) -> NDArray[np.int64]:
+        """(classes, classes) confusion matrix: samples by true class (rows) and predicted class (columns)."""
         n = len(self.classes)
         return np.bincount(self.labels * n + self.predictions, minlength=n * n).reshape(n, n)
 
     @property
-    def support(self):
-        """(classes,) photos of each class."""
+    def support(self) -> NDArray[np.int64]:
+        """(classes,) samples of each class."""
         return np.bincount(self.labels, minlength=len(self.classes))
 
     @property
-    def recall(self):
-        """(classes,) share of each class's photos that were recognised; NaN for a class without photos."""
+    def recall(self) -> NDArray[np.float64]:
+        """(classes,) share of each class that was predicted correctly; NaN for a class without samples."""
         support = self.support
         return np.divide(np.diag(self.confusion), support, out=np.full(len(support), np.nan), where=support > 0)
 
     @property
-    def precision(self):
-        """(classes,) share of the photos called so that are so; 0 for a class that was never predicted."""
-        called = self.confusion.sum(axis=0)
-        return np.divide(np.diag(self.confusion), called, out=np.zeros(len(called)), where=called > 0)
+    def precision(self) -> NDArray[np.float64]:
+        """(classes,) share of the predictions of each class that are correct; 0 for a class that is never predicted."""
+        predicted = self.confusion.sum(axis=0)
+        return np.divide(np.diag(self.confusion), predicted, out=np.zeros(len(predicted)), where=predicted > 0)
 
     @property
-    def f1(self):
-        """(classes,) harmonic mean of precision and recall; 0 where both are, NaN for a class without photos."""
+    def f1(self) -> NDArray[np.float64]:
+        """(classes,) harmonic mean of precision and recall; 0 where both are 0, NaN for a class without samples."""
         support, both = self.support, self.support + self.confusion.sum(axis=0)
         f1 = np.divide(2 * np.diag(self.confusion), both, out=np.zeros(len(support)), where=both > 0)
         return np.where(support > 0, f1, np.nan)
 
-    def macro(self, values):
-        """Mean of a figure of each class over the classes that have photos."""
+    def macro(self, values: NDArray[np.float64]) -> float:
+        """Unweighted mean of (classes,) values over the classes that have samples."""
         return float(values[self.support > 0].mean())
 
-    def weighted(self, values):
-        """Mean of a figure of each class, where a class counts as often as it has photos."""
+    def weighted(self, values: NDArray[np.float64]) -> float:
+        """Mean of (classes,) values, each class weighted by its number of samples."""
         support = self.support
         return float(np.average(values[support > 0], weights=support[support > 0]))
 
     @property
-    def balanced_accuracy(self):
-        """Mean recall of the classes that have photos: each class counts the same, however many photos it has."""
+    def balanced_accuracy(self) -> float:
+        """Mean recall over the classes that have samples: each class counts the same, whatever its size."""
         return self.macro(self.recall)
 
     @property
-    def macro_precision(self):
-        """Mean precision of the classes that have photos."""
+    def macro_precision(self) -> float:
+        """Mean precision over the classes that have samples."""
         return self.macro(self.precision)
 
     @property
-    def macro_recall(self):
+    def macro_recall(self) -> float:
         """Another name of the balanced accuracy."""
         return self.balanced_accuracy
 
     @property
-    def macro_f1(self):
-        """Mean of the F1 of the classes that have photos."""
+    def macro_f1(self) -> float:
+        """Mean F1 over the classes that have samples."""
         return self.macro(self.f1)
 
     @property
-    def weighted_precision(self):
-        """Mean precision, weighted by photos."""
+    def weighted_precision(self) -> float:
+        """Mean precision, weighted by samples."""
         return self.weighted(self.precision)
 
     @property
-    def weighted_recall(self):
-        """Mean recall, weighted by photos: the accuracy."""
+    def weighted_recall(self) -> float:
+        """Mean recall, weighted by samples: the accuracy."""
         return self.weighted(self.recall)
 
     @property
-    def weighted_f1(self):
-        """Mean F1, weighted by photos."""
+    def weighted_f1(self) -> float:
+        """Mean F1, weighted by samples."""
         return self.weighted(self.f1)
 
     @property
-    def loss(self):
-        """Mean cross entropy of the logits as they are, in nats."""
+    def loss(self) -> float:
+        """Mean cross-entropy of the uncalibrated logits, in nats."""
         return float(np.mean(cross_entropies(self.logits, self.labels)))
 
     @property
-    def nll(self):
-        """Mean cross entropy at the temperature, in nats: that of ``probabilities``."""
+    def nll(self) -> float:
+        """Mean cross-entropy of ``probabilities``, in nats."""
         return float(np.mean(cross_entropies(self.logits / self.temperature, self.labels)))
 
-    def reliability(self, bins=15):
-        """Confidence against accuracy, a :class:`mstl.evaluation.calibration.Reliability`."""
+    def reliability(self, bins: int = 15) -> Reliability:
+        """Confidence against accuracy, by confidence bins."""
         return reliability(self.confidences, self.predictions == self.labels, bins)
 
-    def ece(self, bins=15):
+    def ece(self, bins: int = 15) -> float:
         """Expected calibration error, from 0 to 1."""
         return self.reliability(bins).ece
 
-    def worst(self, n):
-        """Indices of the ``n`` photos with the largest loss, the largest first."""
+    def worst(self, n: int) -> NDArray[np.intp]:
+        """Indices of the ``n`` samples with the largest loss, largest first."""
         return np.argsort(-cross_entropies(self.logits, self.labels), kind="stable")[:n]
 
-    def confident_wrong(self, n):
-        """Indices of at most ``n`` photos that were mistaken for another class, the most confident first."""
+    def confident_wrong(self, n: int) -> NDArray[np.intp]:
+        """Indices of at most ``n`` wrong predictions, most confident first."""
         wrong = np.flatnonzero(self.predictions != self.labels)
         return wrong[np.argsort(-self.confidences[wrong], kind="stable")][:n]
 
-    def to_dict(self):
-        """All figures as plain JSON values; None where there is none, as for the recall of a class without photos."""
-        each = zip(self.classes, self.support, self.precision, self.recall, self.f1, strict=True)
-        kinds = ("precision", "recall", "f1")
+    def to_dict(self) -> dict[str, Any]:
+        """All metrics as plain JSON values; None where undefined, as for the recall of a class without samples."""
         return {
             "total": self.total,
             "correct": self.correct,
@@ -212,27 +216,31 @@ class Evaluation:
             "interval": list(self.interval),
             **({"top5": self.top(5)} if len(self.classes) > 5 else {}),
             "balanced_accuracy": self.balanced_accuracy,
-            "macro": {kind: getattr(self, f"macro_{kind}") for kind in kinds},
-            "weighted": {kind: getattr(self, f"weighted_{kind}") for kind in kinds},
-            "loss": number(self.loss),
-            "nll": number(self.nll),
+            "macro": {kind: getattr(self, f"macro_{kind}") for kind in KINDS},
+            "weighted": {kind: getattr(self, f"weighted_{kind}") for kind in KINDS},
+            "loss": json_number(self.loss),
+            "nll": json_number(self.nll),
             "temperature": self.temperature,
-            "ece": {"uncalibrated": number(self.calibrated(1.0).ece()), "calibrated": number(self.ece())},
-            "classes": [
-                {"name": name, "support": int(support), **dict(zip(kinds, map(number, figures), strict=True))}
-                for name, support, *figures in each
-            ],
+            "ece": {"uncalibrated": json_number(self.calibrated(1.0).ece()), "calibrated": json_number(self.ece())},
+            "classes": list(self.by_class()),
             "confusion": self.confusion.tolist(),
         }
 
+    def by_class(self) -> Iterable[dict[str, Any]]:
+        """Name, support, precision, recall and F1 of each class, as plain JSON values."""
+        each = zip(self.classes, self.support, self.precision, self.recall, self.f1, strict=True)
+        for name, support, *values in each:
+            yield {"name": name, "support": int(support), **dict(zip(KINDS, map(json_number, values), strict=True))}
 
-def cross_entropies(logits, labels):
-    """(N,) cross entropy of each photo, in nats."""
+
+def cross_entropies(logits: NDArray[np.float32], labels: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """(N,) cross-entropy of each sample, in nats."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_sums = np.log(np.exp(shifted.astype(np.float64)).sum(axis=1))
-    return log_sums - shifted[np.arange(len(labels)), labels]
+    losses: NDArray[np.float64] = log_sums - shifted[np.arange(len(labels)), labels]
+    return losses
 
 
-def number(value):
-    """A plain float, or None where it is not finite: JSON has no NaN."""
+def json_number(value: float) -> float | None:
+    """A plain float; None where it is not finite, as JSON has no NaN."""
     return float(value) if math.isfinite(value) else None

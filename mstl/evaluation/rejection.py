@@ -1,66 +1,79 @@
-"""When not to trust a classifier: shown a teapot, one of dogs and wolves should say "neither". NumPy only."""
+"""Rejection of out-of-distribution images: shown a teapot, a classifier of dogs and wolves should answer "neither"."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypedDict
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
 
 from mstl.errors import MstlError
-from mstl.evaluation.calibration import fit_temperature, softmax
+from mstl.evaluation.calibration import fit_temperature
+from mstl.evaluation.metrics import Evaluation
 
-BANK = "trust/bank"  # the name of a Trust's bank in a checkpoint
-LARGEST_BANK = 1000  # known photos: 2.5 MB of 1,280 features
+BANK = "trust/bank"  # name of a Rejector's bank in a checkpoint
+LARGEST_BANK = 1000  # samples: 2.5 MB of 1,280 features
 NEIGHBOURS = 3
-KEPT = 0.95  # of the photos that the limits are fitted on
-UNSURE = 0.02  # of new photos of known things, those that the probability may turn away
-FARTHEST = 2.0  # that two features of length 1 can be apart
+KEPT = 0.95  # share of the samples used for fitting that are not rejected
+UNSURE = 0.02  # share of new in-distribution images that the probability limit may reject
+FARTHEST = 2.0  # largest distance between two features of length 1
 
 
-@dataclass(frozen=True)
-class Rejector:
-    """What a classifier knows about when not to be trusted; it is fitted once and kept in the checkpoint.
-
-    Attributes:
-        temperature: What the logits are divided by (:func:`mstl.evaluation.calibration.fit_temperature`).
-        bank: (M, F) float16, the features of known photos, each of length 1.
-        neighbours: How many of them are looked at.
-        distance_limit: A photo whose features are farther than this from its neighbours, on average, is rejected; 2
-            rejects none.
-        probability_limit: A photo whose most probable class is less probable than this is rejected; 0 rejects none.
-    """
+class RejectorRecord(TypedDict):
+    """What a checkpoint's record says of a :class:`Rejector`: everything but the bank."""
 
     temperature: float
-    bank: np.ndarray
     neighbours: int
     distance_limit: float
     probability_limit: float
 
-    def distances(self, features):
-        """How far photos are from what is known.
+
+@dataclass(frozen=True)
+class Rejector:
+    """Decides which images belong to none of the classes; fitted once after training and kept in the checkpoint.
+
+    Attributes:
+        temperature: Divides the logits (:func:`mstl.evaluation.calibration.fit_temperature`).
+        bank: (M, F) features of in-distribution samples, each of length 1.
+        neighbours: Number of nearest neighbours in the bank.
+        distance_limit: Images whose mean distance to their neighbours is larger are rejected; 2 rejects none.
+        probability_limit: Images whose largest probability is smaller are rejected; 0 rejects none.
+    """
+
+    temperature: float
+    bank: NDArray[np.float16]
+    neighbours: int
+    distance_limit: float
+    probability_limit: float
+
+    def distances(self, features: ArrayLike) -> NDArray[np.float32]:
+        """Mean Euclidean distance to the nearest neighbours in the bank.
 
         Args:
-            features: (N, F), of any length; what the net's head is given.
+            features: (N, F) inputs of the model's head, of any length.
 
         Returns:
-            (N,) mean Euclidean distance to the nearest in the bank, from 0 to 2. A photo of the bank is its own
-            nearest, so it looks more familiar than a new one.
+            (N,) from 0 to 2. A sample of the bank is its own nearest neighbour, so it looks closer than a new one.
         """
-        return nearest(apart(normalised(features), self.bank), self.neighbours)
+        return nearest(euclidean(normalised(features), self.bank), self.neighbours)
 
-    def rejected(self, logits, features):
-        """Which photos are "none of these": too far from all that is known, or too unsure.
+    def rejected(self, logits: ArrayLike, features: ArrayLike) -> NDArray[np.bool_]:
+        """Which images are out of distribution: too far from the bank, or too unsure.
 
         Args:
-            logits: (N, classes), as the net gives them.
-            features: (N, F) of the same photos.
+            logits: (N, classes) outputs of the model.
+            features: (N, F) inputs of its head.
 
         Returns:
-            (N,) bool. Figures that are not finite are rejected.
+            (N,). Values that are not finite are rejected.
         """
-        known = self.distances(features) <= self.distance_limit
-        sure = softmax(np.asarray(logits) / self.temperature).max(axis=1) >= self.probability_limit
-        return ~(known & sure)
+        near = self.distances(features) <= self.distance_limit
+        sure = softmax(np.asarray(logits) / self.temperature, axis=1).max(axis=1) >= self.probability_limit
+        rejected: NDArray[np.bool_] = ~(near & sure)
+        return rejected
 
-    def to_record(self):
+    def to_record(self) -> RejectorRecord:
         """Everything but the bank, as plain values."""
         return {
             "temperature": self.temperature,
@@ -69,33 +82,30 @@ class Rejector:
             "probability_limit": self.probability_limit,
         }
 
-    def arrays(self):
-        """The bank, under the name that it has in a checkpoint."""
+    def arrays(self) -> dict[str, NDArray[np.float16]]:
+        """The bank, by its name in a checkpoint."""
         return {BANK: self.bank}
 
     @classmethod
-    def from_record(cls, record, arrays):
-        """What :meth:`to_record` and :meth:`arrays` were made from; ``arrays`` may hold other things too."""
+    def from_record(cls, record: RejectorRecord, arrays: Mapping[str, NDArray[Any]]) -> "Rejector":
+        """The inverse of :meth:`to_record` and :meth:`arrays`; ``arrays`` may hold others, too."""
         return cls(bank=np.asarray(arrays[BANK], np.float16), **record)
 
 
-def fit_rejector(evaluation):
-    """Learn from photos that were not trained on what known photos look like.
+def fit_rejector(evaluation: Evaluation) -> Rejector:
+    """Fit a rejector on samples that the model was not trained on.
 
-    The distance is that of Sun et al. 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors", but to the
-    three nearest on average, not to the k-th: it depends less on how many photos a class has. Each photo of the bank is
-    measured without itself. (Of an EfficientNet-Lite0, centred features told ants and bees from objects less well, and
-    a Mahalanobis distance with shrinkage no better.)
+    The distance is that of Sun et al. 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors", but the mean
+    over the three nearest neighbours instead of the k-th: it depends less on the size of the classes. Samples of the
+    bank are measured without themselves. (On features of an EfficientNet-Lite0, centring separated ants and bees from
+    objects less well, and a Mahalanobis distance with shrinkage was no better.)
 
-    Of the photos given, 95 % are kept by both tests together. The probability may turn away 2 % of new photos of known
-    things: its limit is the conformal one, the floor(0.02 (N + 1))-th lowest probability (Vovk et al. 2005), and there
-    is none below 49 photos. The distance gets the rest, which it uses better, most of all where there are few classes.
+    Together, both tests keep 95 % of the samples. The probability limit may reject 2 % of new in-distribution images:
+    it is the conformal one, the floor(0.02 (N + 1))-th lowest probability (Vovk et al. 2005), and 0 for fewer than 49
+    samples. The distance limit gets the rest, since it separates better, above all with few classes.
 
     Args:
-        evaluation: A :class:`mstl.evaluation.metrics.Evaluation` with features. A class may have few photos, or none.
-
-    Returns:
-        A :class:`Rejector`.
+        evaluation: With features. A class may have few samples, or none.
 
     Raises:
         ValueError: The evaluation has no features.
@@ -104,15 +114,15 @@ def fit_rejector(evaluation):
     if evaluation.features is None:
         raise ValueError("this evaluation has no features: evaluate with them")
     if not (np.isfinite(evaluation.logits).all() and np.isfinite(evaluation.features).all()):
-        raise MstlError("some answers are not finite numbers: training diverged; train again with a smaller rate")
+        raise MstlError("some outputs are not finite: training diverged; train again with a smaller learning rate")
     temperature = fit_temperature(evaluation.logits, evaluation.labels)
-    chosen = spread(evaluation.labels, LARGEST_BANK)
+    chosen = balanced_subset(evaluation.labels, LARGEST_BANK)
     features = normalised(evaluation.features)
     bank = features[chosen].astype(np.float16)
     neighbours = max(1, min(NEIGHBOURS, len(bank) - 1))
-    apart_from_bank = apart(features, bank)
-    apart_from_bank[chosen, np.arange(len(chosen))] = FARTHEST  # no photo is a neighbour of its own
-    distances = nearest(apart_from_bank, neighbours)
+    to_bank = euclidean(features, bank)
+    to_bank[chosen, np.arange(len(chosen))] = FARTHEST  # no sample is its own neighbour
+    distances = nearest(to_bank, neighbours)
 
     confidences = evaluation.calibrated(temperature).confidences
     rank = int(UNSURE * (evaluation.total + 1))
@@ -122,27 +132,30 @@ def fit_rejector(evaluation):
     return Rejector(temperature, bank, neighbours, distance_limit, probability_limit)
 
 
-def spread(labels, most):
-    """Indices of at most ``most`` photos, in order: as many of each class as there are, or as the others get too."""
+def balanced_subset(labels: NDArray[np.integer[Any]], largest: int) -> NDArray[np.intp]:
+    """Sorted indices of at most ``largest`` random samples, as evenly from all classes as their sizes allow."""
     order = np.random.default_rng(0).permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]  # class by class, shuffled within
     _, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
     place_in_class = np.arange(len(labels)) - np.repeat(starts, counts)
-    return np.sort(order[np.argsort(place_in_class, kind="stable")][:most])
+    return np.sort(order[np.argsort(place_in_class, kind="stable")][:largest])
 
 
-def normalised(features):
-    """Rows of length 1, float32; a row of zeros stays one."""
+def normalised(features: ArrayLike) -> NDArray[np.float32]:
+    """Rows scaled to length 1; a row of zeros stays zero."""
     features = np.asarray(features, np.float32)
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return features / np.where(lengths > 0, lengths, 1)
+    scaled: NDArray[np.float32] = features / np.where(lengths > 0, lengths, 1)
+    return scaled
 
 
-def apart(features, bank):
-    """(N, M) Euclidean distances between rows of length 1, by their angles."""
-    return np.sqrt(np.clip(2 - 2 * (features @ bank.astype(np.float32).T), 0, FARTHEST**2))
+def euclidean(features: NDArray[np.float32], bank: NDArray[np.float16]) -> NDArray[np.float32]:
+    """(N, M) Euclidean distances between rows of length 1, from their dot products."""
+    distances: NDArray[np.float32] = np.sqrt(np.clip(2 - 2 * (features @ bank.astype(np.float32).T), 0, FARTHEST**2))
+    return distances
 
 
-def nearest(distances, count):
-    """(N,) mean of the ``count`` smallest in each row."""
-    return np.partition(distances, count - 1, axis=1)[:, :count].mean(axis=1)
+def nearest(distances: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """(N,) mean of the ``count`` smallest values in each row."""
+    means: NDArray[np.float32] = np.partition(distances, count - 1, axis=1)[:, :count].mean(axis=1)
+    return means

@@ -5,15 +5,16 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
-from mstl.evaluation.calibration import cautious_temperature, fit_temperature, reliability, softmax
+from mstl.evaluation.calibration import cautious_temperature, fit_temperature, reliability
 
 
 def simulated(photos, classes, scale, seed):
     """Logits that are ``scale`` times as large as they should be, and labels drawn from what they should be."""
     rng = np.random.default_rng(seed)
     honest = rng.normal(size=(photos, classes)) * 2.5
-    labels = np.array([rng.choice(classes, p=row) for row in softmax(honest)])
+    labels = np.array([rng.choice(classes, p=row) for row in softmax(honest, axis=1)])
     return (honest * scale).astype(np.float32), labels
 
 
@@ -38,7 +39,7 @@ def slow_ece(confidences, right, bins):
 
 
 def ece_at(logits, labels, temperature):
-    return reliability(softmax(logits / temperature).max(axis=1), logits.argmax(axis=1) == labels).ece
+    return reliability(softmax(logits / temperature, axis=1).max(axis=1), logits.argmax(axis=1) == labels).ece
 
 
 def golden(function):

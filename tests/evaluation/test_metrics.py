@@ -6,19 +6,21 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn import metrics as sklearn_metrics
 
-from mstl.evaluation.metrics import Evaluation, softmax, wilson
+from mstl.evaluation.metrics import Evaluation, wilson
 
 
 def make(logits, labels):
     return Evaluation(np.array(logits, np.float32), np.array(labels, np.int32), ("a", "b"), tuple("xyz"[: len(labels)]))
 
 
-def test_softmax_by_hand():
+def test_probabilities_by_hand():
     # e^0 : e^ln3 = 1 : 3
-    assert softmax(np.array([[0, math.log(3)]])) == pytest.approx(np.array([[0.25, 0.75]]))
-    assert softmax(np.array([[1000.0, 0.0]])) == pytest.approx(np.array([[1.0, 0.0]]))
+    assert make([[0, math.log(3)], [1000.0, 0.0]], [1, 0]).probabilities == pytest.approx(
+        np.array([[0.25, 0.75], [1.0, 0.0]])
+    )
 
 
 def test_evaluation_by_hand():
@@ -113,7 +115,7 @@ def test_figures_equal_those_of_scikit_learn(seed):
     assert evaluation.confusion.tolist() == confusion.tolist()
     for temperature in (1.0, 2.5):
         warm = evaluation.calibrated(temperature)
-        expected = sklearn_metrics.log_loss(labels, softmax(evaluation.logits / temperature), labels=every)
+        expected = sklearn_metrics.log_loss(labels, softmax(evaluation.logits / temperature, axis=1), labels=every)
         assert warm.nll == pytest.approx(expected, rel=1e-5)
         assert warm.loss == evaluation.loss == pytest.approx(evaluation.calibrated(1.0).nll)
     if len(every) > 3:
