@@ -112,10 +112,10 @@ def test_top(predictor, expected):
         ("no-such.jpg", "cannot read no-such.jpg: cannot be read: No such file or directory"),
         (b"hello", "cannot read the photo: not an image"),
         ([np.zeros((8, 8, 3), np.uint8), b"hello"], "cannot read photo 1 of the list: not an image"),
-        (np.zeros((8, 8, 3)), r"an array of float64 and shape \(8, 8, 3\) is no photo"),
-        (np.zeros((8, 8, 2), np.uint8), r"shape \(8, 8, 2\) is no photo"),
+        (np.zeros((8, 8, 3)), r"an array of float64 and shape \(8, 8, 3\) is not an image"),
+        (np.zeros((8, 8, 2), np.uint8), r"shape \(8, 8, 2\) is not an image"),
         (np.zeros((0, 8, 3), np.uint8), r"shape \(0, 8, 3\) has no pixels"),
-        (3, "int is no photo: give paths"),
+        (3, "int is not an image: give paths"),
     ],
 )
 def test_what_is_no_photo(predictor, photo, message):
@@ -294,7 +294,7 @@ def test_the_data_of_the_training_is_divided_as_it_was_then(tmp_path):
     with pytest.raises(MstlError, match="does not know: b-new, r-new"):
         predictor.evaluate()
     shutil.rmtree(tmp_path / "photos")
-    with pytest.raises(MstlError, match=r"no data .* \(the net was trained on that: --data names other photos\)"):
+    with pytest.raises(MstlError, match=r"no data .* \(the model was trained on that: --data names other images\)"):
         predictor.evaluate()
 
 
