@@ -5,7 +5,7 @@ from os import PathLike
 from typing import Any
 
 from mstl.config import TrainConfig
-from mstl.report.run_pages import RunPages
+from mstl.report.report_writer import ReportWriter
 from mstl.training.state import TrainState
 from mstl.training.trainer import run_training
 
@@ -33,4 +33,4 @@ def fit(
     Raises:
         MstlError: Settings, data, weights or folder are invalid.
     """
-    return run_training(config or TrainConfig(**options), [*callbacks, RunPages()], resume)
+    return run_training(config or TrainConfig(**options), [*callbacks, ReportWriter()], resume)

@@ -89,15 +89,18 @@ def draw_curves(checkpoint: Path) -> tuple["Figure", str]:
     Raises:
         MstlError: The run's history is missing or damaged.
     """
+    from mstl.config import read_config
     from mstl.errors import MstlError
     from mstl.report import plots
     from mstl.report.run_report import KEPT, load_run_report
 
     folder = checkpoint.parent
+    settings = folder / "config.json"
+    best = read_config(settings).get("best") if settings.exists() else None
     try:
         history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
         images = load_run_report(folder).evaluation.total if (folder / KEPT).exists() else None
-        return plots.curves(history, images), f"{len(history)} epochs"
+        return plots.curves(history, images, best), f"{len(history)} epochs"
     except OSError as error:
         raise MstlError(f"no history.json beside {checkpoint}: give a checkpoint in the folder of its run") from error
     except (ValueError, KeyError, TypeError) as error:

@@ -1,22 +1,62 @@
-"""What the page about a run needs, and how it is kept in the run's folder."""
+"""RunReport: what the page about a run needs, and how it is kept in the run's folder."""
 
-import dataclasses
 import json
+import os
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mstl.errors import MstlError
+from mstl.evaluation.history import EpochRow
 from mstl.evaluation.metrics import Evaluation
+from mstl.evaluation.rejection import RejectorRecord
 from mstl.files import atomic_path
-from mstl.report.plots.grids import photo
+from mstl.report.plots.grids import middle_square
 
 KEPT = "report.npz"
 FORMAT = 2  # of that file
-WORST = 12  # photos that a page shows
-SIDE = 192  # pixels of a kept photo's side
+WORST = 12  # images that a page shows
+SIDE = 192  # of these images, in pixels
+
+
+@dataclass(frozen=True)
+class WorstImages:
+    """The images that a page shows.
+
+    Attributes:
+        indices: Their places in the evaluation.
+        images: (n, S, S, 3).
+        heat_maps: (n, H, W) from 0 to 1, by Grad-CAM; None for none.
+    """
+
+    indices: tuple[int, ...]
+    images: NDArray[np.uint8]
+    heat_maps: NDArray[np.float32] | None = None
+
+    @classmethod
+    def resized(
+        cls,
+        indices: Sequence[int] | NDArray[np.int64],
+        images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
+        heat_maps: NDArray[np.float32] | None = None,
+    ) -> "WorstImages":
+        """The same of images of any size, made small enough for a page.
+
+        Args:
+            indices: n places in the evaluation.
+            images: n of (H, W, 3).
+            heat_maps: (n, H, W) from 0 to 1.
+        """
+        from PIL import Image
+
+        small = [np.asarray(Image.fromarray(image).resize((SIDE, SIDE))) for image in images]
+        stacked = np.stack(small) if small else np.zeros((0, SIDE, SIDE, 3), np.uint8)
+        return cls(tuple(int(index) for index in indices), stacked, heat_maps)
 
 
 @dataclass(frozen=True)
@@ -25,99 +65,74 @@ class RunReport:
 
     Attributes:
         name: Of the run.
-        evaluation: The :class:`mstl.evaluation.metrics.Evaluation` of the validation photos, at the temperature that is used.
-        config: The settings, a dict.
-        history: A dict an epoch, as :class:`mstl.training.state.TrainState` has them.
+        evaluation: Of the validation images, at the temperature that is used.
+        config: The settings.
+        history: A row for each epoch.
         model: The architecture's name.
         checkpoint: The path of the best checkpoint.
-        train_count: Number of training photos; None where it is not known.
-        seconds: What the run took; None where it is not known.
-        warnings: What is wrong with the data, a text each.
-        trust: What the checkpoint says of when to trust it, as
-            :meth:`mstl.evaluation.rejection.Rejector.to_record` gives it; None where it says nothing.
-        worst: Indices of the photos that are shown; those of ``evaluation.worst`` if not given.
-        photos: (len(worst), S, S, 3) uint8, as the net sees them; read from the files if not given.
-        heat_maps: (len(worst), H, W) from 0 to 1, of these photos, by Grad-CAM; None for none.
+        train_count: Number of training images; None if unknown.
+        seconds: Duration of the run; None if unknown.
+        warnings: What is wrong with the data, one text each.
+        rejector: The rejector in the checkpoint, as :meth:`mstl.evaluation.rejection.Rejector.to_record` gives it;
+            None if there is none.
+        worst: The images that are shown; None for those of ``evaluation.worst``, read from their files.
     """
 
     name: str
     evaluation: Evaluation
-    config: dict
-    history: list
+    config: dict[str, Any]
+    history: list[EpochRow]
     model: str
-    checkpoint: Path
+    checkpoint: str | os.PathLike[str]
     train_count: int | None = None
     seconds: float | None = None
-    warnings: tuple = ()
-    rejector: dict | None = None
-    worst: tuple | None = None
-    photos: np.ndarray | None = None
-    heat_maps: np.ndarray | None = None
+    warnings: tuple[str, ...] = ()
+    rejector: RejectorRecord | None = None
+    worst: WorstImages | None = None
 
-    def __post_init__(self):
-        if self.heat_maps is not None and (self.photos is None or self.worst is None):
-            raise ValueError("heat maps need the photos that they lie over, and which ones these are")
-
-    def complete(self):
-        """The same with the worst photos in it, small enough for a page."""
-        worst = tuple(int(index) for index in (self.evaluation.worst(WORST) if self.worst is None else self.worst))
-        if self.photos is None:
-            photos = [photo_or_grey(self.evaluation.paths[index]) for index in worst]
-        else:
-            photos = [resized(picture) for picture in self.photos]
-        photos = np.stack(photos) if photos else np.zeros((0, SIDE, SIDE, 3), np.uint8)
-        return dataclasses.replace(self, worst=worst, photos=photos)
+    def worst_images(self) -> WorstImages:
+        """The images that are shown, read from their files if they are not given."""
+        if self.worst is not None:
+            return self.worst
+        indices = self.evaluation.worst(WORST)
+        return WorstImages.resized(indices, [image_or_grey(self.evaluation.paths[index]) for index in indices])
 
 
-def photo_or_grey(path):
-    """A photo's middle square; grey where it cannot be read, as its file may be gone since."""
+def image_or_grey(path: str) -> NDArray[np.uint8]:
+    """An image's middle square; grey if it cannot be read, as its file may be gone by now."""
     try:
-        return photo(path, SIDE)
+        return middle_square(path, SIDE)
     except OSError:
         return np.full((SIDE, SIDE, 3), 128, np.uint8)
 
 
-def resized(picture):
-    """A picture as a square of the kept size."""
-    from PIL import Image
-
-    return np.asarray(Image.fromarray(picture).resize((SIDE, SIDE)))
-
-
-def save_run_report(folder, run):
-    """Keep what a page needs as ``report.npz`` in the run's folder, so that it can be written again without the data.
-
-    Args:
-        folder: The run's folder.
-        run: A :class:`RunReport`.
-    """
-    run = run.complete()
-    evaluation = run.evaluation
+def save_run_report(folder: str | os.PathLike[str], run: RunReport) -> None:
+    """Keep what a page needs as ``report.npz`` in the run's folder: the page can be written again without the data."""
+    evaluation, worst = run.evaluation, run.worst_images()
     record = {
         "format": FORMAT,
         "classes": list(evaluation.classes),
         "paths": [str(path) for path in evaluation.paths],
         "temperature": evaluation.temperature,
         "checkpoint": Path(run.checkpoint).name,
-        "worst": list(run.worst),
+        "worst": list(worst.indices),
         **{key: getattr(run, key) for key in ("config", "history", "model", "train_count", "seconds", "rejector")},
         "warnings": list(run.warnings),
     }
-    arrays = {"logits": evaluation.logits, "labels": evaluation.labels, "photos": run.photos}
-    if run.heat_maps is not None:
-        arrays["heat_maps"] = np.rint(255 * np.asarray(run.heat_maps)).astype(np.uint8)
+    arrays: dict[str, NDArray[Any]] = {
+        "record": np.array(json.dumps(record)),
+        "logits": evaluation.logits,
+        "labels": evaluation.labels,
+        "images": worst.images,
+    }
+    if worst.heat_maps is not None:
+        arrays["heat_maps"] = np.rint(255 * np.asarray(worst.heat_maps)).astype(np.uint8)
     with atomic_path(Path(folder) / KEPT) as temporary:
-        np.savez_compressed(temporary, record=json.dumps(record), **arrays)
+        np.savez_compressed(temporary, **arrays)
 
 
-def load_run_report(folder):
+def load_run_report(folder: str | os.PathLike[str]) -> RunReport:
     """Read what :func:`save_run_report` kept; the run's name and checkpoint are the folder's, wherever it is now.
-
-    Args:
-        folder: The run's folder.
-
-    Returns:
-        A :class:`RunReport`.
 
     Raises:
         MstlError: There is none, or it is damaged or of another version.
@@ -131,13 +146,12 @@ def load_run_report(folder):
         if record.pop("format") != FORMAT:
             raise MstlError(f"{path} was written by another version of mstl: remove it, and it is made anew")
     except FileNotFoundError as error:
-        raise MstlError(f"{folder} holds no {KEPT}, which a run writes at its end") from error
+        raise MstlError(f"{folder} has no {KEPT}, which a run writes at its end") from error
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise MstlError(f"{path} is damaged: remove it, and it is made anew") from error
     classes, paths, temperature = (record.pop(key) for key in ("classes", "paths", "temperature"))
     evaluation = Evaluation(arrays["logits"], arrays["labels"], tuple(classes), tuple(paths), temperature=temperature)
     heat_maps = arrays["heat_maps"] / np.float32(255) if "heat_maps" in arrays else None
-    record["checkpoint"] = folder / record["checkpoint"]
-    record["worst"], record["warnings"] = tuple(record["worst"]), tuple(record["warnings"])
-    name = folder.resolve().name
-    return RunReport(name=name, evaluation=evaluation, photos=arrays["photos"], heat_maps=heat_maps, **record)
+    record["worst"] = WorstImages(tuple(record["worst"]), arrays["images"], heat_maps)
+    record["checkpoint"], record["warnings"] = folder / record["checkpoint"], tuple(record["warnings"])
+    return RunReport(name=folder.resolve().name, evaluation=evaluation, **record)

@@ -1,25 +1,25 @@
-"""What a run is worth, in a sentence."""
+"""What a run is worth, in sentences."""
 
-import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mstl.evaluation.metrics import Evaluation
 from mstl.report.plots.style import share
 
 
-def verdict(evaluation, warnings=()):
-    """Accuracy with its interval, the most frequent confusion, and whether the data make it doubtful.
+def verdict(evaluation: Evaluation, warnings: Sequence[str] = ()) -> str:
+    """One sentence: accuracy with its interval, the most frequent confusion, and whether the data make it doubtful.
 
     Args:
-        evaluation: An :class:`mstl.evaluation.metrics.Evaluation`.
-        warnings: What is wrong with the data, a text each.
-
-    Returns:
-        One sentence.
+        evaluation: Of the validation images.
+        warnings: What is wrong with the data, one text each.
     """
     low, high = evaluation.interval
     text = (
-        f"Right on {evaluation.correct:,} of {evaluation.total:,} validation photos, {share(evaluation.accuracy)} "
+        f"Right on {evaluation.correct:,} of {evaluation.total:,} validation images, {share(evaluation.accuracy)} "
         f"(95% interval {share(low)} to {share(high)}); {confused(evaluation)}"
     )
     if warnings:
@@ -27,49 +27,61 @@ def verdict(evaluation, warnings=()):
     return text + "."
 
 
-def confused(evaluation):
+def confused(evaluation: Evaluation) -> str:
     """The most frequent confusion, as part of a sentence."""
     pairs = most_confused(evaluation, 2)
     if not pairs:
-        return "no photo is taken for another class"
-    own, predicted, count, photos = pairs[0]
-    if count == 1 and len(pairs) > 1:
+        return "no image is taken for another class"
+    first = pairs[0]
+    if first.count == 1 and len(pairs) > 1:
         return "no two classes are confused more than once"
-    return f"the most frequent confusion is “{own}” taken for “{predicted}” ({count:,} of {photos:,})"
+    return (
+        f"the most frequent confusion is “{first.own}” taken for “{first.predicted}” "
+        f"({first.count:,} of {first.total:,})"
+    )
 
 
-def most_confused(evaluation, limit):
-    """The most frequent confusions.
+@dataclass(frozen=True)
+class Confusion:
+    """One class taken for another.
 
-    Args:
-        evaluation: An :class:`mstl.evaluation.metrics.Evaluation`.
-        limit: How many, at the most.
-
-    Returns:
-        Tuples, the most frequent first: own class, predicted class, photos confused so, photos of the own class.
+    Attributes:
+        own: The class of the images.
+        predicted: The one that they are taken for.
+        count: How many are.
+        total: Images of the own class.
     """
+
+    own: str
+    predicted: str
+    count: int
+    total: int
+
+
+def most_confused(evaluation: Evaluation, limit: int) -> list[Confusion]:
+    """At most ``limit`` confusions, the most frequent first."""
     confusion, support = evaluation.confusion, evaluation.support
     errors = confusion - np.diag(np.diag(confusion))
     order = np.argsort(-errors, axis=None, kind="stable")[:limit]
     rows, columns = np.unravel_index(order, errors.shape)
     return [
-        (evaluation.classes[row], evaluation.classes[column], int(errors[row, column]), int(support[row]))
+        Confusion(evaluation.classes[row], evaluation.classes[column], int(errors[row, column]), int(support[row]))
         for row, column in zip(rows, columns, strict=True)
         if errors[row, column]
     ]
 
 
-def against_guessing(evaluation):
-    """How the accuracy stands beside the best that one can do without looking, in a sentence."""
+def against_guessing(evaluation: Evaluation) -> str:
+    """One sentence: how the accuracy compares with always answering the most frequent class."""
     support = evaluation.support
     name, guessed = evaluation.classes[support.argmax()], support.max() / evaluation.total
     if evaluation.interval[0] <= guessed:
-        return f"This is not surely better than always answering “{name}”, which is right for {share(guessed)}."
+        return f"This is not significantly better than always answering “{name}”, which is right for {share(guessed)}."
     return f"Always answering “{name}” would be right for {share(guessed)}."
 
 
-def about_calibration(evaluation):
-    """How sure the net is beside how often it is right, in a sentence."""
+def about_calibration(evaluation: Evaluation) -> str:
+    """One sentence: how sure the model is, beside how often it is right."""
     confidence = float(evaluation.confidences.mean())
     low, high = evaluation.interval
     text = (
@@ -80,18 +92,20 @@ def about_calibration(evaluation):
     return f"{text}: it is right more often than it says." if confidence < low else f"{text}."
 
 
-def mcnemar(first, second):
-    """Whether two classifiers differ on the same photos: McNemar's exact test (1947).
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[int, int, float]:
+    """McNemar's exact test of whether two classifiers differ on the same images (McNemar 1947).
 
     Args:
-        first: (N,) whether the first is right on each photo.
+        first: (N,) whether the first is right on each image.
         second: The same of the second.
 
     Returns:
-        Photos that only the first got right, those that only the second did, and the probability of a difference as
-        large as this (p value, two-sided) if both were equally good.
+        How many images only the first got right, how many only the second, and the two-sided p value: the probability
+        of a difference at least as large if both were equally good.
     """
+    from scipy.stats import binomtest
+
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-    total = only_first + only_second
-    tail = sum(math.comb(total, count) for count in range(min(only_first, only_second) + 1))
-    return only_first, only_second, min(1.0, 2 * tail / 2**total)
+    if only_first + only_second == 0:
+        return 0, 0, 1.0
+    return only_first, only_second, float(binomtest(only_first, only_first + only_second).pvalue)

@@ -10,7 +10,7 @@ from mstl.config import TrainConfig
 from mstl.evaluation.metrics import Evaluation
 from mstl.report.comparison import write_comparison
 from mstl.report.run_page import write_report
-from mstl.report.run_report import RunReport
+from mstl.report.run_report import RunReport, WorstImages
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -56,7 +56,7 @@ def make_run(name, seed):
         for n in (1, 2, 3)
     ]
     photos, heat = rng.integers(0, 255, (4, 64, 64, 3)).astype(np.uint8), rng.random((4, 64, 64))
-    more = {"worst": (1, 2, 3, 4), "photos": photos, "heat_maps": heat, "warnings": ("w" * 300, "a leak")}
+    more = {"worst": WorstImages.resized((1, 2, 3, 4), photos, heat), "warnings": ("w" * 300, "a leak")}
     config = TrainConfig(data="a/long/path/" * 12).to_dict()
     return RunReport(name, evaluation, config, history, "resnet18", f"/{'deep/' * 30}best.ckpt", **more)
 
@@ -171,7 +171,7 @@ def test_commands_are_copied(view):
     view.context.grant_permissions(["clipboard-read", "clipboard-write"])
     view.click(".code button >> nth=0")
     view.wait_for_function("document.querySelector('.code button').textContent === 'Copied'")
-    assert view.evaluate("navigator.clipboard.readText()") == f"mstl predict /{'deep/' * 30}best.ckpt photo.jpg"
+    assert view.evaluate("navigator.clipboard.readText()") == f"mstl predict /{'deep/' * 30}best.ckpt image.jpg"
 
 
 def test_it_can_be_read_without_script(browser, pages):

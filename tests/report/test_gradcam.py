@@ -8,7 +8,7 @@ from PIL import Image
 
 import mstl
 from mstl import Preprocessing
-from mstl.report.gradcam import evaluation_mode, gradcam, overlay, shown
+from mstl.report.gradcam import evaluation_mode, gradcam, overlay, to_pixels
 
 HEIGHT, WIDTH, PATCH = 32, 48, 8
 QUADRANTS = [(rows, columns) for rows in (slice(0, 16), slice(16, 32)) for columns in (slice(0, 24), slice(24, 48))]
@@ -171,14 +171,14 @@ def test_the_hotter_the_more_of_the_heat():
 
 
 @pytest.mark.parametrize("wrap", [ms.Tensor, np.asarray])
-def test_shown_takes_the_normalisation_back(wrap):
+def test_to_pixels_takes_the_normalisation_back(wrap):
     preprocessing = Preprocessing()
     pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 6, 3), dtype=np.uint8)
     normalised = (pixels / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]  # ImageNet's, as it is everywhere
     images = wrap(normalised.transpose(0, 3, 1, 2).astype(np.float32))
-    assert np.array_equal(shown(images, preprocessing), pixels)
+    assert np.array_equal(to_pixels(images, preprocessing), pixels)
 
 
-def test_shown_clips():
+def test_to_pixels_clips():
     images = np.array([[-9.0, 9.0]] * 3, np.float32)[None, :, None]
-    assert shown(images, Preprocessing()).tolist() == [[[[0, 0, 0], [255, 255, 255]]]]
+    assert to_pixels(images, Preprocessing()).tolist() == [[[[0, 0, 0], [255, 255, 255]]]]

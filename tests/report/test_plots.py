@@ -56,10 +56,16 @@ def test_curves_draw_the_history():
 
 def test_curves_draw_the_interval():
     """Of 10 photos, 5 right are 0.2366 to 0.7634 (Wilson's interval by hand, as in test_metrics.py)."""
-    right = plots.curves(HISTORY[:1], photos=10).axes[1]
+    right = plots.curves(HISTORY[:1], images=10).axes[1]
     (segment,) = right.collections[0].get_segments()
     assert segment[:, 1] == pytest.approx([0.2366, 0.7634], abs=2e-4)
     assert [text.get_text() for text in right.get_legend().get_texts()] == ["95% interval"]
+
+
+def test_the_best_epoch_is_that_of_the_lowest_loss_if_asked():
+    history = [{**HISTORY[0], "val_loss": 0.1}, HISTORY[1]]
+    assert plots.curves(history, best="loss").axes[1].get_title() == "Validation accuracy (best 0.500, epoch 1)"
+    assert plots.curves(history).axes[1].get_title() == "Validation accuracy (best 0.750, epoch 2)"
 
 
 def test_epochs_are_whole_numbers():
@@ -219,7 +225,7 @@ def test_a_photo_that_is_turned_by_its_camera_is_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter to the right: the left comes to the top
     image.save(tmp_path / "turned.jpg", exif=exif)
-    pixels = grids.photo(tmp_path / "turned.jpg", 20)
+    pixels = grids.middle_square(tmp_path / "turned.jpg", 20)
     assert pixels[2, 10, 2] > 200 and pixels[17, 10, 0] > 200
 
 

@@ -107,7 +107,7 @@ def test_without_scikit_learn_tsne_says_how_to_install_it(no_sklearn):
 
 @pytest.mark.parametrize("features", [table(9, 4), np.ones((20, 4)), np.arange(20.0)[:, None]])
 def test_too_little_for_tsne(features):
-    with pytest.raises(MstlError, match=f"10 photos or more.* {len(features)} x {features.shape[1]}: take pca"):
+    with pytest.raises(MstlError, match=f"10 images or more.* {len(features)} x {features.shape[1]}: take pca"):
         project(features, "tsne")
 
 

@@ -6,6 +6,7 @@ import hashlib
 import html
 import io
 import json
+import math
 import re
 import shlex
 from html.parser import HTMLParser
@@ -22,8 +23,10 @@ from mstl.errors import MstlError
 from mstl.evaluation.metrics import Evaluation
 from mstl.report import verdict
 from mstl.report.comparison import sentence, write_comparison
-from mstl.report.run_page import duration, history_html, write_report
-from mstl.report.run_report import KEPT, RunReport, load_run_report, save_run_report
+from mstl.report.notebook import history_html
+from mstl.report.rendering import duration
+from mstl.report.run_page import write_report
+from mstl.report.run_report import KEPT, RunReport, WorstImages, load_run_report, save_run_report
 from tests.conftest import COLORS, write_photo
 
 VOID = {"meta", "link", "br", "img"}
@@ -131,7 +134,7 @@ def test_the_verdict_by_hand(tmp_path):
     predictions = [0] * 65 + [1] * 5 + [1] * 81 + [0] * 2
     evaluation = evaluation_of(labels, predictions, ("ants", "bees"))
     sentence = (
-        "Right on 146 of 153 validation photos, 95.4% (95% interval 90.9% to 97.8%); the most frequent confusion is "
+        "Right on 146 of 153 validation images, 95.4% (95% interval 90.9% to 97.8%); the most frequent confusion is "
         "“ants” taken for “bees” (5 of 70)"
     )
     assert verdict.verdict(evaluation) == sentence + "."
@@ -153,7 +156,7 @@ def test_the_verdict_by_hand(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "predictions", "words"),
     [
-        ([0, 1, 2], [0, 1, 2], "no photo is taken for another class"),
+        ([0, 1, 2], [0, 1, 2], "no image is taken for another class"),
         ([0, 1, 2], [1, 2, 2], "no two classes are confused more than once"),
         ([0, 1, 2], [1, 1, 2], "“a” taken for “b” (1 of 1)"),
     ],
@@ -165,7 +168,7 @@ def test_confusions_in_words(labels, predictions, words):
 def test_no_better_than_guessing():
     """Of 10 photos 6 are of one class; 7 right are 0.397 to 0.892 by Wilson's interval."""
     evaluation = evaluation_of([0] * 6 + [1] * 4, [0] * 6 + [1] + [0] * 3, "ab")
-    assert "not surely better than always answering “a”, which is right for 60.0%" in verdict.against_guessing(
+    assert "not significantly better than always answering “a”, which is right for 60.0%" in verdict.against_guessing(
         evaluation
     )
 
@@ -187,6 +190,16 @@ def test_mcnemar_by_hand():
     assert verdict.mcnemar(first, first) == (0, 0, 1.0)
 
 
+def test_mcnemar_is_twice_the_binomial_tail():
+    """By exact integers: 2 (C(n, 0) + ... + C(n, k)) / 2^n, at most 1."""
+    for only_first, only_second in ((0, 1), (3, 3), (0, 60), (11, 40), (199, 251)):
+        first = np.repeat([True, False], [only_first, only_second])
+        total, fewer = only_first + only_second, min(only_first, only_second)
+        tail = sum(math.comb(total, count) for count in range(fewer + 1))
+        by_hand = (only_first, only_second, pytest.approx(min(1.0, 2 * tail / 2**total), rel=1e-9, abs=1e-12))
+        assert verdict.mcnemar(first, ~first) == by_hand
+
+
 def test_a_page_loads_nothing(hostile, page, tmp_path):
     write_comparison(tmp_path / "comparison.html", [hostile, dataclasses.replace(hostile, name="other")])
     for each in (page, read(tmp_path / "comparison.html")):
@@ -206,6 +219,16 @@ def test_only_the_page_s_own_script_may_run(page):
     assert "default-src 'none'" in policy and f"script-src 'sha256-{digest}'" in policy
 
 
+def test_the_best_epoch_is_the_run_s_own(tmp_path):
+    evaluation = evaluation_of([0, 1], [0, 1], "ab")
+    history = history_of(3)
+    history[0]["val_loss"] = 0.01
+    for best, label in (("loss", "best 0.500 in epoch 1"), ("accuracy", "best 0.833 in epoch 3")):
+        write_report(tmp_path / "report.html", run_of(evaluation, history=history, config={"best": best}))
+        drawings = [drawing.get("aria-label", "") for drawing in read(tmp_path / "report.html").all("svg")]
+        assert f"Accuracy: {label}" in drawings
+
+
 def test_hostile_names_are_texts(page):
     assert {tag for tag, _ in page.elements} & {"i", "s", "u"} == set() and len(page.all("script")) == 1
     assert all(image["src"].startswith("data:image/") for image in page.all("img"))
@@ -220,14 +243,14 @@ def test_hostile_names_are_texts(page):
 
 def test_commands_can_be_pasted(page):
     blocks = [data for path, data in page.texts if path[-2:] == ("pre", "code")]
-    assert shlex.split(blocks[0]) == ["mstl", "predict", "/runs/it's <here>/best.ckpt", "photo.jpg"]
+    assert shlex.split(blocks[0]) == ["mstl", "predict", "/runs/it's <here>/best.ckpt", "image.jpg"]
     assert shlex.split(blocks[3]) == ["mstl", "train", "--config", "/runs/it's <here>/config.json"]
     called = []
     code = blocks[4].replace("import mstl", "")
     exec(
         code, {"mstl": type("mstl", (), {"Predictor": staticmethod(lambda path: called.append(path) or called.append)})}
     )
-    assert called == ["/runs/it's <here>/best.ckpt", ["photo.jpg"]]
+    assert called == ["/runs/it's <here>/best.ckpt", ["image.jpg"]]
 
 
 def test_a_page_says_what_it_is_to_everybody(page):
@@ -274,15 +297,13 @@ def test_heat_maps_lie_beside_their_photos(tmp_path):
     photos = np.full((2, 40, 40, 3), 90, np.uint8)
     heat = np.zeros((2, 40, 40), np.float32)
     heat[0, :20] = 1
-    run = run_of(evaluation, worst=(1, 0), photos=photos, heat_maps=heat)
+    run = run_of(evaluation, worst=WorstImages.resized((1, 0), photos, heat))
     write_report(tmp_path / "report.html", run)
     images = [decoded(image) for image in read(tmp_path / "report.html").all("img")]
     assert len(images) == 4
     plain, heated, _, cold = images
     assert np.abs(plain.astype(int) - 90).max() < 5 and np.abs(cold.astype(int) - 90).max() < 5
     assert heated[20, 96, 0] > 180 and abs(int(heated[170, 96, 0]) - 90) < 10
-    with pytest.raises(ValueError, match="heat maps need"):
-        run_of(evaluation, heat_maps=heat)
 
 
 def test_calibration_before_and_after(tmp_path):
@@ -291,7 +312,7 @@ def test_calibration_before_and_after(tmp_path):
     after = 1 / (1 + np.exp(-1)) - 0.5
     write_report(tmp_path / "report.html", run_of(evaluation, rejector=TRUST))
     text = read(tmp_path / "report.html").text("section")
-    assert "A temperature of 3.00, fitted on these photos, takes the expected calibration error (ECE)" in text
+    assert "A temperature of 3.00, fitted on these images, takes the expected calibration error (ECE)" in text
     assert f"(ECE) from {before:.3f} to {after:.3f}." in text
     assert "a probability below 23.4%" in text and "farther than 0.812" in text
     write_report(tmp_path / "report.html", run_of(evaluation.calibrated(1.0)))
@@ -318,8 +339,8 @@ def test_a_page_of_twenty_classes_is_small(tmp_path):
     labels = np.repeat(np.arange(20), 15)
     predictions = np.where(rng.random(300) < 0.8, labels, rng.integers(20, size=300))
     noise = rng.integers(0, 255, (12, 224, 224, 3)).astype(np.uint8)  # no photo takes as much room
-    run = run_of(evaluation_of(labels, predictions, names), worst=tuple(range(12)), photos=noise)
-    run = dataclasses.replace(run, heat_maps=rng.random((12, 224, 224)), history=history_of(100))
+    worst = WorstImages.resized(range(12), noise, rng.random((12, 224, 224)))
+    run = run_of(evaluation_of(labels, predictions, names), worst=worst, history=history_of(100))
     write_report(tmp_path / "report.html", run)
     assert (tmp_path / "report.html").stat().st_size < 3e6
 
@@ -339,30 +360,32 @@ def test_what_a_page_needs_is_kept_in_the_run_s_folder(hostile, tmp_path):
     folder.mkdir()
     paths = [str(write_photo(tmp_path / f"{n}.jpg", COLORS["red"], n)) for n in range(11)]
     evaluation = dataclasses.replace(hostile.evaluation, paths=(*paths, "gone.jpg"))
-    run = dataclasses.replace(hostile, rejector=TRUST, evaluation=evaluation).complete()
-    heat = np.random.default_rng(0).random((len(run.worst), 20, 20)).astype(np.float32)
-    run = dataclasses.replace(run, heat_maps=heat)
+    run = dataclasses.replace(hostile, rejector=TRUST, evaluation=evaluation)
+    worst = run.worst_images()
+    heat = np.random.default_rng(0).random((len(worst.indices), 20, 20)).astype(np.float32)
+    run = dataclasses.replace(run, worst=dataclasses.replace(worst, heat_maps=heat))
     save_run_report(folder, run)
     assert [entry.name for entry in folder.iterdir()] == [KEPT]
     kept = load_run_report(folder)
     assert kept.name == "moved" and kept.checkpoint == folder / "best.ckpt"
-    for key in ("config", "history", "model", "train_count", "seconds", "warnings", "rejector", "worst"):
+    for key in ("config", "history", "model", "train_count", "seconds", "warnings", "rejector"):
         assert getattr(kept, key) == getattr(run, key), key
     assert kept.evaluation.classes == run.evaluation.classes and kept.evaluation.paths == run.evaluation.paths
     assert kept.evaluation.temperature == 1.5
     assert (kept.evaluation.logits == run.evaluation.logits).all()
     assert (kept.evaluation.labels == run.evaluation.labels).all()
-    assert (kept.photos == run.photos).all() and np.abs(kept.heat_maps - heat).max() <= 0.5 / 255 + 1e-6
+    assert kept.worst.indices == worst.indices and (kept.worst.images == worst.images).all()
+    assert np.abs(kept.worst.heat_maps - heat).max() <= 0.5 / 255 + 1e-6
     for path in paths:
         Path(path).unlink()
     write_report(tmp_path / "report.html", kept)
     images = [decoded(image) for image in read(tmp_path / "report.html").all("img")]
-    assert len(images) == 2 * len(run.worst)
+    assert len(images) == 2 * len(worst.indices)
     assert sum(np.ptp(image) < 5 for image in images[::2]) == 1  # the file that was gone from the beginning is grey
 
 
 def test_kept_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(MstlError, match=f"holds no {KEPT}"):
+    with pytest.raises(MstlError, match=f"has no {KEPT}"):
         load_run_report(tmp_path)
     for content in (b"", b"no archive", b"PK\x03\x04damaged"):
         (tmp_path / KEPT).write_bytes(content)
@@ -374,7 +397,7 @@ def test_kept_files_that_cannot_be_read(tmp_path):
 
 
 def comparison_runs():
-    """Three runs: 8, 7 and 2 of 10 photos right; the last is surely worse, as 6 photos went from right to wrong."""
+    """Three runs: 8, 7 and 2 of 10 photos right; the last is significantly worse: 6 photos went from right to wrong."""
     labels = [0, 1] * 5
     runs = []
     for name, wrong, rate in (("<second>", 3, 0.1), ("best", 2, 0.2), ("worst", 8, 0.2)):
@@ -388,7 +411,7 @@ def test_runs_are_compared_on_the_photos_that_they_share(tmp_path):
     write_comparison(tmp_path / "comparison.html", comparison_runs())
     page = read(tmp_path / "comparison.html")
     assert page.text("p", "header").startswith(
-        "“best” is best with 80.0% (95% interval 49.0% to 94.3%); 1 of the 2 others"
+        "“best” is best with 80.0% (95% interval 49.0% to 94.3%), significantly better than 1 of the 2 others."
     )
     first, second = page.tables
     assert [row[0] for row in first[1:]] == ["best", "<second>", "worst"]
@@ -401,12 +424,13 @@ def test_runs_are_compared_on_the_photos_that_they_share(tmp_path):
 @pytest.mark.parametrize(
     ("compared", "verdict"),
     [
-        ((1, 0), "but not surely better than the other."),
-        ((1, 0, 0), "but not surely better than any other."),
-        ((1, 2), "and surely better than the other."),
+        ((1, 0), "but not significantly better than the other."),
+        ((1, 0, 0), "but not significantly better than any other."),
+        ((1, 2), "significantly better than the other."),
+        ((1, 2, 2), "significantly better than all others."),
     ],
 )
-def test_the_sentence_says_what_is_sure(compared, verdict):
+def test_the_sentence_says_what_is_significant(compared, verdict):
     runs = comparison_runs()
     assert sentence([runs[index] for index in compared]).endswith(f", {verdict}")
 
@@ -416,21 +440,24 @@ def test_runs_on_other_photos_are_not_compared(tmp_path):
     other = dataclasses.replace(two.evaluation, paths=tuple(f"other{n}" for n in range(10)))
     write_comparison(tmp_path / "comparison.html", [one, dataclasses.replace(two, evaluation=other, config=one.config)])
     page = read(tmp_path / "comparison.html")
-    assert "not all were validated on the same photos" in page.text("header")
-    assert page.tables[0][2][-1] == "other photos"
+    assert "not all runs were validated on the same images" in page.text("header")
+    assert page.tables[0][2][-1] == "other images"
     assert "have the same settings" in page.text("main")
 
 
 def test_a_run_in_a_notebook():
     evaluation = evaluation_of([0, 0, 1], [0, 1, 1], HOSTILE[:2])
-    piece = history_html(history_of(30), evaluation)
+    history = history_of(30)
+    history[0]["val_loss"] = 0.01
+    piece = history_html(history, evaluation, "loss")
     page = Page(piece)
     assert not {"script", "style", "link"} & {tag for tag, _ in page.elements}
     (image,) = page.all("img")
     assert decoded(image).shape[1] > 400
     assert "Right on 2 of 3" in page.text("b") and html.escape(HOSTILE[0]) in piece
-    # its loss is (2 ln(1 + exp(-3)) + 3 + ln(1 + exp(-3))) / 3 = 1.049, nearest to the first epoch's 1.1
     assert [row[0] for row in page.tables[0][1:]] == ["1 (best)", *(str(n) for n in range(20, 31))]
+    by_accuracy = Page(history_html(history, evaluation))
+    assert [row[0] for row in by_accuracy.tables[0][1:]] == [*(str(n) for n in range(20, 30)), "30 (best)"]
     assert history_html([], None) == "<p>No epoch is finished yet.</p>"
 
 

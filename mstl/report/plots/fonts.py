@@ -3,6 +3,10 @@
 import functools
 import logging
 import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 logger = logging.getLogger("mstl")
 PREFERRED = (  # upright fonts without serifs, of Linux, macOS and Windows; others are tried after them
@@ -15,10 +19,11 @@ SILENT = "\n\u200c\u200d"  # a new line, and what keeps letters apart or joins t
 BOXES = ("Last Resort", ".LastResort")  # fonts that "have" every character, as a box
 
 
-def drawable(text):
-    """The text with the characters that no installed font has as ``\\uXXXX``, which at least tells names apart.
+def drawable(text: str) -> str:
+    """A text in characters that can be drawn.
 
-    So are those that control something, such as the direction of writing.
+    Those that no installed font has, and those that control something, such as the direction of writing, are written as
+    ``\\uXXXX``, which at least tells names apart.
     """
     _, missing = families(frozenset(text))
     if missing:
@@ -26,35 +31,35 @@ def drawable(text):
     return "".join(escaped(each) if each in missing or controls(each) else each for each in text)
 
 
-def escaped(character):
+def escaped(character: str) -> str:
     """A character as Python writes it in ASCII, such as ``\\u8682``."""
     return character.encode("unicode_escape").decode()
 
 
-def controls(character):
-    """Whether a character controls something and would better be seen."""
+def controls(character: str) -> bool:
+    """Whether a character controls something, which would better be seen."""
     return unicodedata.category(character).startswith("C") and character not in SILENT
 
 
 @functools.cache
-def complain(characters):
-    """Say what to install; once for the same characters, as a picture has many texts."""
+def complain(characters: str) -> None:
+    """Say what to install; once for the same characters, as a plot has many texts."""
     logger.warning(
-        "no installed font has the characters %s, which pictures show as %s: install a font that has them, such as "
+        "no installed font has the characters %s, which plots show as %s: install a font that has them, such as "
         "Noto Sans CJK (`apt-get install fonts-noto-cjk`)",
         characters.encode("utf-8", "replace").decode(),
         escaped(characters[0]),
     )
 
 
-def legible(figure):
+def legible(figure: "Figure") -> "Figure":
     """Give each text of a figure fonts that have all its characters, and take ``$`` for a plain character.
 
     Args:
-        figure: A matplotlib Figure with all its texts; they are changed in place.
+        figure: With all its texts, which are changed in place.
 
     Returns:
-        The figure.
+        The same figure.
     """
     from matplotlib.text import Text
 
@@ -68,21 +73,18 @@ def legible(figure):
 
 
 @functools.cache
-def families(characters):
+def families(characters: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
     """Font families that have what the standard font lacks.
 
-    Args:
-        characters: A frozenset.
-
     Returns:
-        Names of families, and the set of characters that no family has.
+        Names of families, and the characters that no family has.
     """
     from matplotlib.font_manager import FontProperties, fontManager
 
     standard = fontManager.findfont(FontProperties())
     drawn = {each for each in characters if each not in SILENT and not controls(each)}
     missing = {each for each in drawn if not has(standard, each)}
-    chosen = []
+    chosen: list[str] = []
     for search in (known_families, newly_installed_families):
         for name, path in search().items() if missing else ():
             found = {each for each in missing if has(path, each)}
@@ -94,22 +96,22 @@ def families(characters):
     return tuple(chosen), frozenset(missing)
 
 
-def known_families():
-    """The families that matplotlib knows, the preferred ones first: a dict from name to the file of a face."""
+def known_families() -> dict[str, str]:
+    """The families that matplotlib knows, the preferred ones first: from name to the file of a face."""
     from matplotlib.font_manager import fontManager
 
     files = {entry.name: entry.fname for entry in fontManager.ttflist if not entry.name.startswith(BOXES)}
     return dict(sorted(files.items(), key=lambda item: (rank(item[0]), item)))
 
 
-def rank(name):
+def rank(name: str) -> int:
     """The place of a family among the preferred ones, or after them."""
     return PREFERRED.index(name) if name in PREFERRED else len(PREFERRED)
 
 
 @functools.cache
-def newly_installed_families():
-    """Those that were installed after matplotlib made its list, which it does once and keeps in the user's cache."""
+def newly_installed_families() -> dict[str, str]:
+    """Families installed since matplotlib made its list, which it does once and keeps in the user's cache."""
     from matplotlib.font_manager import findSystemFonts, fontManager
 
     known = {entry.fname for entry in fontManager.ttflist}
@@ -122,7 +124,7 @@ def newly_installed_families():
     return {name: path for name, path in known_families().items() if name not in before}
 
 
-def has(path, character):
+def has(path: str, character: str) -> bool:
     """Whether a font file has a character."""
     from matplotlib.font_manager import get_font
 

@@ -1,24 +1,34 @@
-"""Photos in rows and columns, with what a net says of them above."""
+"""Images in rows and columns, with what a model says of them above."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mstl.data.decode import upright
+from mstl.evaluation.metrics import Evaluation
 from mstl.report.plots.fonts import legible
 from mstl.report.plots.style import MARK, RIGHT, WRONG, label, new_figure, share
 
-NAME = 22  # columns of a class name above a photo
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NAME = 22  # columns of a class name above an image
 
 
-def prediction_grid(evaluation, count=12, seed=0):
-    """Photos with the predicted class above: blue where it is right, red and with a cross where it is wrong.
+def prediction_grid(evaluation: Evaluation, count: int = 12, seed: int = 0) -> "Figure":
+    """Images with the predicted class above: blue where it is right, red and with a cross where it is wrong.
 
     Args:
-        evaluation: An :class:`mstl.evaluation.metrics.Evaluation`.
-        count: Photos, drawn at random from the set.
+        evaluation: Of the images, whose files must be there.
+        count: Number of images, drawn at random.
         seed: Of the draw.
 
-    Returns:
-        A matplotlib Figure.
+    Raises:
+        OSError: An image cannot be read.
     """
     chosen = np.random.default_rng(seed).permutation(evaluation.total)[:count]
     figure, places = grid(len(chosen), 2.6, 2.8)
@@ -28,62 +38,59 @@ def prediction_grid(evaluation, count=12, seed=0):
         title = f"{label(evaluation.classes[predicted], NAME)} {probabilities[index, predicted]:.0%}"
         if predicted != own:
             title = f"{MARK} {title}\n(is {label(evaluation.classes[own], NAME)})"
-        place.imshow(photo(evaluation.paths[index]))
+        place.imshow(middle_square(evaluation.paths[index]))
         place.set_title(title, color=RIGHT if predicted == own else WRONG, fontsize=11)
     figure.suptitle(
-        f"{evaluation.correct} of {evaluation.total} photos right ({evaluation.accuracy:.3f}); "
+        f"{evaluation.correct} of {evaluation.total} images right ({evaluation.accuracy:.3f}); "
         f"blue is right, red with {MARK} is wrong",
         fontsize=11,
     )
     return legible(figure)
 
 
-def worst_grid(evaluation, count=12):
-    """The photos whose own class was given the least probability, the worst first.
+def worst_grid(evaluation: Evaluation, count: int = 12) -> "Figure":
+    """The images whose own class was given the least probability, the worst first.
 
     Args:
-        evaluation: An :class:`mstl.evaluation.metrics.Evaluation`.
-        count: Photos, at the most.
+        evaluation: Of the images, whose files must be there.
+        count: Number of images, at most.
 
-    Returns:
-        A matplotlib Figure.
+    Raises:
+        OSError: An image cannot be read.
     """
     probabilities, predictions = evaluation.probabilities, evaluation.predictions
-    chosen = sorted(evaluation.worst(count), key=lambda index: probabilities[index, evaluation.labels[index]])
+    chosen = sorted(evaluation.worst(count), key=lambda index: float(probabilities[index, evaluation.labels[index]]))
     figure, places = grid(len(chosen), 2.6, 3.0)
     for place, index in zip(places, chosen, strict=True):
         predicted, own = predictions[index], evaluation.labels[index]
         title = f"is {label(evaluation.classes[own], NAME)} ({share(probabilities[index, own])})"
         if predicted != own:
             title += f"\n{MARK} {label(evaluation.classes[predicted], NAME)} ({share(probabilities[index, predicted])})"
-        place.imshow(photo(evaluation.paths[index]))
+        place.imshow(middle_square(evaluation.paths[index]))
         place.set_title(title, color=RIGHT if predicted == own else WRONG, fontsize=10)
     figure.suptitle(
-        f"The {len(chosen)} worst of {evaluation.total} photos, with the probabilities of own and the predicted class",
+        f"The {len(chosen)} worst of {evaluation.total} images, with the probabilities of own and predicted class",
         fontsize=11,
     )
     return legible(figure)
 
 
-def heat_grid(photos, heat_maps, titles):
-    """Photos, each beside itself in grey under a heat map.
+def heat_grid(images: NDArray[np.uint8], heat_maps: NDArray[np.float32], titles: Sequence[str]) -> "Figure":
+    """Images, each beside itself in grey under its heat map.
 
     Args:
-        photos: (N, H, W, 3) uint8, as the net sees them.
+        images: (N, H, W, 3), as the model sees them.
         heat_maps: (N, H, W) from 0 to 1, as :func:`mstl.report.gradcam.gradcam` gives.
         titles: N texts.
-
-    Returns:
-        A matplotlib Figure.
     """
     from matplotlib.cm import ScalarMappable
 
     from mstl.report.gradcam import COLORS, overlay
 
-    figure, places = grid(len(photos), 4.4, 2.6, columns=2)
-    for place, picture, heat, title in zip(places, photos, heat_maps, titles, strict=True):
-        gap = np.full((len(picture), len(picture) // 40, 3), 255, np.uint8)
-        place.imshow(np.concatenate([picture, gap, overlay(picture, heat)], axis=1))
+    figure, places = grid(len(images), 4.4, 2.6, columns=2)
+    for place, image, heat, title in zip(places, images, heat_maps, titles, strict=True):
+        gap = np.full((len(image), len(image) // 40, 3), 255, np.uint8)
+        place.imshow(np.concatenate([image, gap, overlay(image, heat)], axis=1))
         place.set_title(label(title, 60), fontsize=10)
     bar = figure.colorbar(
         ScalarMappable(cmap=COLORS), ax=figure.axes, location="bottom", shrink=0.6, aspect=40, pad=0.02
@@ -92,23 +99,23 @@ def heat_grid(photos, heat_maps, titles):
     return legible(figure)
 
 
-def grid(count, width, height, columns=4):
-    """A figure with a place for each of ``count`` pictures, ``width`` by ``height`` inches large.
+def grid(count: int, width: float, height: float, columns: int = 4) -> tuple["Figure", "list[Axes]"]:
+    """A figure with ``count`` places for images, each ``width`` by ``height`` inches large.
 
     Returns:
-        The Figure, and its first ``count`` Axes.
+        The Figure, and the Axes of these places.
     """
     columns = max(1, min(columns, count))
     rows = max(1, -(-count // columns))
     figure = new_figure(width * columns, height * rows + 0.5)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    axes: list[Axes] = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for place in axes:
         place.axis("off")
     return figure, axes[:count]
 
 
-def photo(path, side=256):
-    """A photo as an array for drawing, its middle square, ``side`` pixels wide.
+def middle_square(path: str | os.PathLike[str], side: int = 256) -> NDArray[np.uint8]:
+    """The middle square of an image, ``side`` pixels wide: (side, side, 3).
 
     Raises:
         OSError: It cannot be read.

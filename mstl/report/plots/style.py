@@ -1,32 +1,37 @@
-"""What all pictures share: colours that everybody can tell apart, fonts, sizes, and how they are written."""
+"""What all plots share: colours that everybody can tell apart, sizes, labels, and how a plot is written."""
 
+import os
 import unicodedata
+from typing import TYPE_CHECKING
 
 from mstl.files import atomic_path
 from mstl.report.plots.fonts import drawable
+
+if TYPE_CHECKING:  # matplotlib is loaded only when something is drawn
+    from matplotlib.figure import Figure
 
 RIGHT, WRONG = "#0072B2", "#C1272D"  # both dark enough to be read on white; a mark tells them apart in grey
 MARK = "\N{BALLOT X}"  # before what is wrong
 # Okabe and Ito, "Color Universal Design" (2008): told apart by people with every kind of colour vision
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = "os^DvPX*<>dp"  # 12 and 7 have no common divisor: 84 classes have 84 different signs
+MARKERS = "os^DvPX*<>dp"  # 12 and 7 have no common divisor: 84 classes differ in colour or marker
 
 
-def new_figure(width, height):
-    """A Figure of its own, outside pyplot's global state, so that nothing is left open; in inches."""
+def new_figure(width: float, height: float) -> "Figure":
+    """A Figure outside pyplot's global state, so that nothing needs to be closed; in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def save(figure, path):
-    """Write a figure as a PNG, atomically; all that is drawn is on it, however long a name is."""
+def save(figure: "Figure", path: str | os.PathLike[str]) -> None:
+    """Write a figure as a PNG, atomically; it grows to hold everything, however long a name is."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120, bbox_inches="tight", pad_inches=0.1)
 
 
-def label(name, width=24):
-    """A class name for a picture: in characters that can be drawn, the middle left out where it is too long.
+def label(name: str, width: int = 24) -> str:
+    """A class name for a plot: in characters that can be drawn, without its middle if it is too long.
 
     Args:
         name: Any text.
@@ -47,13 +52,13 @@ def label(name, width=24):
     return f"{start}\N{HORIZONTAL ELLIPSIS}{end}"
 
 
-def columns(text):
+def columns(text: str) -> int:
     """How many columns a text takes: one for a character, two for a wide one."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
-def share(value):
-    """A share as people read it: ``95.4%``; 100% and 0% are only what is exactly all and nothing."""
+def share(value: float) -> str:
+    """A share as a percentage, such as ``95.4%``; 100% and 0% are only for exactly all and nothing."""
     if value != value:
         return "\N{EN DASH}"
     if value in (0, 1):

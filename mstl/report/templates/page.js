@@ -1,6 +1,6 @@
 "use strict";
 
-// The titles of a table's columns become buttons; a click, or the keyboard, sorts the rows by that column.
+// Turns the column titles of a table into buttons that sort its rows by that column.
 function makeSortable(table) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {
@@ -18,7 +18,7 @@ function makeSortable(table) {
   });
 }
 
-// What is not a number, as the recall of a class without photos, comes last in either direction.
+// What is not a number, such as the recall of a class without images, comes last in either direction.
 function order(column, numeric, sign) {
   const key = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent;
   return (a, b) => {
@@ -38,7 +38,7 @@ function makeCopyable(block) {
       await navigator.clipboard.writeText(text.textContent);
       button.textContent = "Copied";
     } catch {
-      getSelection().selectAllChildren(text); // where a page may not write to the clipboard: Ctrl-C does the rest
+      getSelection().selectAllChildren(text); // a page may not always write to the clipboard: Ctrl-C does the rest
       button.textContent = "Selected";
     }
     setTimeout(() => { button.textContent = "Copy"; }, 1500);

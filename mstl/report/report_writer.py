@@ -1,0 +1,76 @@
+"""ReportWriter: the callback that writes plots and page at the end of a run."""
+
+import contextlib
+from collections.abc import Iterator
+
+import mindspore as ms
+import numpy as np
+
+from mstl.checkpoint import read_checkpoint
+from mstl.models import layers
+from mstl.report import plots
+from mstl.report.describe_run import describe_run
+from mstl.report.notebook import history_html
+from mstl.report.run_page import write_report
+from mstl.report.run_report import save_run_report
+from mstl.training.state import TrainState
+
+
+class ReportWriter:
+    """Writes curves.png, predictions.png and, unless the settings say otherwise, report.html at the end of a run."""
+
+    def on_start(self, state: TrainState) -> None:
+        """Let a notebook show the run as its history so far."""
+        state.to_html = lambda state: history_html(
+            state.history, state.best_evaluation or state.evaluation, state.config.best
+        )
+
+    def on_end(self, state: TrainState) -> None:
+        """Write them, if an epoch is finished."""
+        evaluation = state.best_evaluation or state.evaluation
+        if evaluation is None:
+            return
+        if state.rejector is not None:
+            evaluation = evaluation.calibrated(state.rejector.temperature)
+        curves = plots.curves(state.history, evaluation.total, state.config.best)
+        plots.save(curves, state.folder / "curves.png")
+        plots.save(plots.prediction_grid(evaluation), state.folder / "predictions.png")
+        if not state.config.report:
+            return
+        with best_weights(state):
+            run = describe_run(
+                state.folder,
+                model=state.model,
+                preprocessing=state.preprocessing,
+                train_set=state.train_set,
+                val_set=state.val_set,
+                evaluation=evaluation,
+                config=state.config.to_dict(),
+                history=state.history,
+                rejector=state.rejector,
+                seconds=state.seconds,
+            )
+        save_run_report(state.folder, run)
+        write_report(state.folder / "report.html", run)
+
+
+@contextlib.contextmanager
+def best_weights(state: TrainState) -> Iterator[None]:
+    """In this block, the model has the weights of the best epoch."""
+    if state.best is state.history[-1] and state.ema is None:
+        yield
+        return
+    best = state.best_parameters or read_checkpoint(state.folder / "best.ckpt")[0]
+    differing = [
+        (parameter, best[parameter.name], parameter.value().copy())
+        for parameter in state.model.get_parameters()
+        if parameter.name in best and not np.array_equal(parameter.asnumpy(), best[parameter.name])
+    ]
+    del best
+    try:
+        for parameter, value, _ in differing:
+            layers.assign(parameter, ms.Tensor(value))
+        yield
+    finally:
+        for parameter, _, own in differing:
+            layers.assign(parameter, own)
