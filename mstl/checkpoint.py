@@ -1,26 +1,34 @@
-"""Checkpoints that describe themselves: parameters and, beside them in the same file, what they are."""
+"""Checkpoints that describe themselves: parameters, and a record of what they are, in one file."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mstl.errors import MstlError
 from mstl.files import atomic_path
 
-METADATA_KEY = "mstl"  # the entry of a .ckpt, or of a .safetensors header, that holds the record as JSON
+if TYPE_CHECKING:
+    import mindspore as ms
+
+METADATA_KEY = "mstl"  # the record, as JSON, is the parameter of this name in a .ckpt, or in a .safetensors header
+
+Arrays = dict[str, NDArray[Any]]
 
 
-def save_checkpoint(path, parameters, metadata):
-    """Write parameters and their record to ``path``, whole or not at all.
+def save_checkpoint(path: str | Path, parameters: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
+    """Write parameters and their record to ``path``, completely or not at all.
 
     Args:
-        path: A name that ends in .ckpt or .safetensors.
-        parameters: A dict from name to NumPy array.
-        metadata: Plain values, such as architecture, padding, classes and preprocessing.
+        path: A file whose name ends in .ckpt or .safetensors.
+        parameters: Arrays by parameter name.
+        metadata: The record, as JSON-compatible values: architecture, padding, classes, preprocessing and the like.
 
     Raises:
-        MstlError: Another suffix, or the file cannot be written.
+        MstlError: The name ends otherwise, or the file cannot be written.
     """
     path = Path(path)
     record = json.dumps(metadata, ensure_ascii=False)
@@ -30,7 +38,7 @@ def save_checkpoint(path, parameters, metadata):
                 import mindspore as ms
 
                 entries = [{"name": name, "data": shared_tensor(value)} for name, value in parameters.items()]
-                temporary.unlink()  # MindSpore refuses to write over what it cannot chmod; give it a free name
+                temporary.unlink()  # MindSpore changes the permissions of an existing file first, which may be refused
                 ms.save_checkpoint(entries, str(temporary), append_dict={METADATA_KEY: record})
             elif path.suffix == ".safetensors":
                 from safetensors.numpy import save_file
@@ -43,24 +51,21 @@ def save_checkpoint(path, parameters, metadata):
         raise MstlError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def shared_tensor(array):
-    """A Tensor on an array's own memory: a copy of all parameters would double what a run takes while it writes."""
+def shared_tensor(array: NDArray[Any]) -> "ms.Tensor":
+    """A Tensor that shares the memory of an array: copies of all parameters would double a run's memory."""
     import mindspore as ms
 
     return ms.Tensor.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
-def read_checkpoint(path):
-    """Read a .ckpt or .safetensors file.
-
-    Args:
-        path: The file, by mstl or by anyone else.
+def read_checkpoint(path: str | Path) -> tuple[Arrays, dict[str, Any] | None]:
+    """Read a .ckpt or .safetensors file of mstl's or of any other origin.
 
     Returns:
-        A dict from name to NumPy array, and the record as a dict (None where the file has none).
+        Arrays by parameter name, and the record; None if the file has no record.
 
     Raises:
-        MstlError: There is no such file, or it is damaged or no checkpoint.
+        MstlError: The file does not exist, is damaged, or is not a checkpoint.
     """
     path = Path(path)
     if not path.is_file():
@@ -71,18 +76,18 @@ def read_checkpoint(path):
         metadata = None if record is None else json.loads(record)
     except PermissionError as error:
         raise MstlError(f"cannot read {path}: {error.strerror}") from error
-    except Exception as error:  # whatever a damaged file makes of the readers
-        raise MstlError(f"{path} is no checkpoint, or is damaged; get it again, or train again") from error
+    except Exception as error:  # a damaged file can make the readers raise anything
+        raise MstlError(f"{path} is not a checkpoint, or is damaged; get it again, or train again") from error
     if not parameters:
         raise MstlError(f"{path} holds no parameters; get it again, or train again")
     return parameters, metadata
 
 
-def read_mindspore(path):
-    """Parameters and raw record of a .ckpt."""
+def read_mindspore(path: Path) -> tuple[Arrays, str | None]:
+    """The parameters and the record of a .ckpt file."""
     import mindspore as ms
 
-    with open(path, "rb"):  # says plainly where reading is not permitted; MindSpore would not
+    with open(path, "rb"):  # raises PermissionError, which MindSpore would hide
         pass
     loaded = ms.load_checkpoint(str(path))
     record = loaded.pop(METADATA_KEY, None)
@@ -90,9 +95,10 @@ def read_mindspore(path):
     return parameters, record
 
 
-def read_safetensors(path):
-    """Parameters and raw record of a .safetensors."""
+def read_safetensors(path: Path) -> tuple[Arrays, str | None]:
+    """The parameters and the record of a .safetensors file."""
     from safetensors import safe_open
 
     with safe_open(path, framework="numpy") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, (file.metadata() or {}).get(METADATA_KEY)  # noqa: SIM118
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        return arrays, (file.metadata() or {}).get(METADATA_KEY)

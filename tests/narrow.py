@@ -8,15 +8,15 @@ import sys
 
 import pytest
 
-from mstl.models.factory import RESNETS
-from mstl.models.resnet import BasicBlock, ResNet
+from mstl.models.architectures import RESNETS, ResNetSpec
+from mstl.models.resnet import ResNet
 from tests.conftest import environment
 
 
 def narrow(patch):
     """Give a resnet18 one block a layer and a quarter of its channels, for as long as the MonkeyPatch holds."""
     patch.setattr(ResNet, "width", 16)
-    patch.setitem(RESNETS, "resnet18", (BasicBlock, (1, 1, 1, 1), 1, 64))
+    patch.setitem(RESNETS, "resnet18", ResNetSpec(False, (1, 1, 1, 1)))
 
 
 def command(module, *arguments):

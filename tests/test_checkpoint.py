@@ -61,7 +61,7 @@ def test_damaged_files_are_one_line(tmp_path, suffix, damage, capfd):
     path = tmp_path / f"net{suffix}"
     save_checkpoint(path, PARAMETERS, METADATA)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(MstlError, match="no checkpoint, or is damaged|holds no parameters") as caught:
+    with pytest.raises(MstlError, match="not a checkpoint, or is damaged|holds no parameters") as caught:
         read_checkpoint(path)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""

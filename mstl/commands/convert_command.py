@@ -29,7 +29,7 @@ def main(source: Path, target: Path, half: bool) -> None:
     metadata = {
         **(weights.metadata or {}),
         "mstl_version": mstl.__version__,
-        "model": weights.model,
+        "model": weights.architecture,
         "padding": weights.padding,
         "pool_padding": weights.pool_padding,
         "preprocessing": weights.preprocessing.to_dict(),
@@ -41,6 +41,6 @@ def main(source: Path, target: Path, half: bool) -> None:
     make_folder(target.parent)
     save_checkpoint(target, parameters | kept, metadata)
     print(
-        f"{source}: {weights.layout} layout, {weights.model or 'an architecture that mstl does not build'}, "
+        f"{source}: {weights.layout} layout, {weights.architecture or 'an architecture that mstl does not build'}, "
         f"{len(parameters)} parameters, written to {target}"
     )

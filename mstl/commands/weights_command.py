@@ -19,11 +19,12 @@ def main() -> None:
 @click.argument("model", required=False)
 def list_(model: str | None) -> None:
     """List the weights that mstl knows, for one MODEL or for all."""
-    from mstl.models.pretrained import TABLE, local_path
+    from mstl.models.pretrained import TABLE
+    from mstl.models.weights_files import local_path
 
     print(f"{'name':<32}{'ImageNet top-1':<16}{'pads':<22}{'licence':<16}here")
     for entry in TABLE:
-        if model in (None, entry.model):
+        if model in (None, entry.architecture):
             top1 = "-" if entry.top1 is None else f"{entry.top1:.1%}"
             pads = " / ".join(dict.fromkeys(entry.padding))
             print(f"{entry.name:<32}{top1:<16}{pads:<22}{entry.licence or '-':<16}{'yes' if local_path(entry) else ''}")
@@ -33,7 +34,8 @@ def list_(model: str | None) -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """Print everything known about NAME."""
-    from mstl.models.pretrained import find_by_name, local_path
+    from mstl.models.pretrained import find_by_name
+    from mstl.models.weights_files import local_path
 
     entry = find_by_name(name)
     p = entry.preprocessing
@@ -60,7 +62,8 @@ def show(name: str) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 def download(names: tuple[str, ...]) -> None:
     """Download NAMEs into the cache, unless they are here already."""
-    from mstl.models.pretrained import find_by_name, locate
+    from mstl.models.pretrained import find_by_name
+    from mstl.models.weights_files import locate
 
     for name in names:
         print(locate(find_by_name(name)))
@@ -71,7 +74,8 @@ def download(names: tuple[str, ...]) -> None:
 def path(name: str) -> None:
     """Print the path of NAME's file; an error if it is not on this machine."""
     from mstl.errors import MstlError
-    from mstl.models.pretrained import find_by_name, local_path
+    from mstl.models.pretrained import find_by_name
+    from mstl.models.weights_files import local_path
 
     entry = find_by_name(name)
     found = local_path(entry)
@@ -86,7 +90,8 @@ def verify(names: tuple[str, ...]) -> None:
     """Verify the files of NAMEs, or all that are here, against their published hashes."""
     from mstl.errors import MstlError
     from mstl.files import digest
-    from mstl.models.pretrained import TABLE, find_by_name, local_path
+    from mstl.models.pretrained import TABLE, find_by_name
+    from mstl.models.weights_files import local_path
 
     wrong: list[str] = []
     for entry in [find_by_name(name) for name in names] if names else TABLE:

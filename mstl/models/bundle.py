@@ -1,28 +1,31 @@
-"""One archive with weights and their hashes, to carry to a machine without a network."""
+"""Bundles: weights files with their hashes in one archive, to carry to a machine without a network."""
 
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from mstl.errors import MstlError
 from mstl.files import atomic_path, digest, make_folder
-from mstl.models.pretrained import TABLE, find_by_name, folders, local_path, locate
+from mstl.models.pretrained import TABLE, find_by_name
+from mstl.models.weights_files import folders, local_path, locate
 
 MANIFEST = "mstl-weights.json"
 
 
-def write_bundle(path, names=()):
-    """Put weights files into one zip.
+def write_bundle(path: str | Path, names: Sequence[str] = ()) -> list[str]:
+    """Put weights files into a zip archive.
 
     Args:
-        path: The archive, overwritten.
-        names: Such as ``"resnet50.mindcv"``, downloaded if they are not here; all that are here if none is given.
+        path: The archive; an existing one is replaced.
+        names: Weights such as ``"resnet50.mindcv"``, which are downloaded if they are not on this machine; by default
+            all that are.
 
     Returns:
-        The names of the files in it.
+        The names of the files in the archive.
 
     Raises:
-        MstlError: An unknown name, nothing to put in, or the archive cannot be written.
+        MstlError: A name is unknown, there are no files, or the archive cannot be written.
     """
     if names:
         files = [locate(find_by_name(name)) for name in names]
@@ -44,17 +47,17 @@ def write_bundle(path, names=()):
     return [file.name for file in files]
 
 
-def install_bundle(path):
-    """Take the weights of a bundle into the cache; what is there already with the right content stays.
+def install_bundle(path: str | Path) -> list[str]:
+    """Copy the weights files of a bundle into the cache, except those that are already there.
 
     Args:
-        path: What :func:`write_bundle` wrote.
+        path: An archive that :func:`write_bundle` wrote.
 
     Returns:
         The names of its files.
 
     Raises:
-        MstlError: No bundle, a damaged one, or a file whose hash is not the bundle's or the table's.
+        MstlError: The archive is damaged or no bundle, the hash of a file is wrong, or another file is in its place.
     """
     target = make_folder(folders()[-1])
     try:
@@ -65,21 +68,21 @@ def install_bundle(path):
                     raise MstlError(f"{path} holds a file that would land outside its folder: {name}")
                 install_file(archive, name, sha256, target / name)
     except (KeyError, ValueError, AttributeError, zipfile.BadZipFile, FileNotFoundError) as error:
-        raise MstlError(f"{path} is no bundle of mstl's, or is damaged ({error}); make it again") from error
+        raise MstlError(f"{path} is not a bundle of mstl's, or is damaged ({error}); make it again") from error
     except OSError as error:
         raise MstlError(f"cannot install {path} into {target}: {error.strerror or error}") from error
     return list(hashes)
 
 
-def install_file(archive, name, sha256, target):
-    """Copy one file out of a bundle, checked before it gets its name."""
+def install_file(archive: zipfile.ZipFile, name: str, sha256: str, target: Path) -> None:
+    """Copy one file of a bundle to ``target``, if its hash is right."""
     if target.is_file() and digest(target) == sha256:
         return
     if target.exists():
-        raise MstlError(f"{target} is there already with another content; move it away and try again")
+        raise MstlError(f"{target} already exists with other content; move it away and try again")
     with atomic_path(target) as temporary:
         with archive.open(name) as source, open(temporary, "wb") as sink:
             while block := source.read(1 << 20):
                 sink.write(block)
         if digest(temporary) != sha256:
-            raise MstlError(f"{name} in {archive.filename} is damaged: its sha256 is not the one in the bundle")
+            raise MstlError(f"{name} in {archive.filename} is damaged: its SHA-256 is not the one in the bundle")

@@ -1,87 +1,95 @@
-"""Any weights file into a net, strictly: nothing is ever left at random values in silence."""
+"""Weights from a file of any layout into a model, strictly: no parameter is silently left at a random value."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from mstl.checkpoint import read_checkpoint
+from mstl.checkpoint import Arrays, read_checkpoint
 from mstl.config import Preprocessing
 from mstl.errors import MstlError
 from mstl.models import key_mapping
-from mstl.models.pretrained import LITE, published_as
+from mstl.models.contract import Classifier
+from mstl.models.key_mapping import Layout
+from mstl.models.layers import Padding
+from mstl.models.pretrained import LITE0_PREPROCESSING, published_as
 from mstl.models.torch_reader import read_torch_file
 
 logger = logging.getLogger("mstl")
+
+TORCH_SUFFIXES = (".pth", ".pt", ".bin")
+SUFFIXES = (".ckpt", ".safetensors", *TORCH_SUFFIXES)
 HEAD = ("fc.weight", "fc.bias")
 
 
 @dataclass
 class Weights:
-    """A weights file that has been read.
+    """What a weights file holds.
 
     Attributes:
         path: The file.
-        parameters: A dict from mstl's parameter names to arrays.
-        layout: The layout that the file came in.
+        parameters: Arrays by mstl's parameter names.
+        layout: The layout of the file.
         padding: Padding of the convolutions that the weights were trained with.
-        pool_padding: Padding of the max-pool, likewise.
+        pool_padding: Padding of the max-pool that they were trained with.
         metadata: The record of an mstl checkpoint; None for other files.
-        extras: What an mstl checkpoint holds beside the net's own parameters, a dict from name to array.
+        extras: What an mstl checkpoint holds beside the model's parameters, by name.
     """
 
     path: Path
-    parameters: dict
-    layout: str
-    padding: str
-    pool_padding: str
-    metadata: dict | None
-    extras: dict = field(default_factory=dict)
+    parameters: Arrays
+    layout: Layout
+    padding: Padding
+    pool_padding: Padding
+    metadata: dict[str, Any] | None
+    extras: Arrays = field(default_factory=dict)
 
     @property
-    def num_classes(self):
-        """Width of the head; None for a file without one."""
+    def num_classes(self) -> int | None:
+        """Outputs of the head; None if there is no head."""
         head = self.parameters.get(HEAD[0])
         return None if head is None else int(head.shape[0])
 
     @property
-    def preprocessing(self):
-        """What the net expects: by the record, else by the table (for a file under its published name), else usual."""
+    def preprocessing(self) -> Preprocessing:
+        """How an image becomes the model's input.
+
+        From the record, from the table of weights (for a file that has its published name), or the layout's usual one.
+        """
         if self.metadata is not None:
             return Preprocessing.from_dict(self.metadata["preprocessing"])
         entry = published_as(self.path.name)
         if entry is not None:
             return entry.preprocessing
-        return LITE if self.layout == "lite0" else Preprocessing()
+        return LITE0_PREPROCESSING if self.layout == "lite0" else Preprocessing()
 
     @property
-    def model(self):
-        """The architecture, found from names and shapes; None for one that mstl does not build."""
+    def architecture(self) -> str | None:
+        """The architecture, recognised from names and shapes; None if mstl does not build it."""
         return key_mapping.recognise({name: value.shape for name, value in self.parameters.items()})
 
 
-def read_weights(path):
+def read_weights(path: str | Path) -> Weights:
     """Read a weights file of any layout and format that mstl knows.
 
     Args:
-        path: A .ckpt, .safetensors, .pth or .pt file.
-
-    Returns:
-        A :class:`Weights`.
+        path: A .ckpt, .safetensors, .pth, .pt or .bin file.
 
     Raises:
-        MstlError: The file is not there, is damaged, or has names of no known layout.
+        MstlError: The file does not exist, is damaged, or has parameter names of no known layout.
     """
     path = Path(path)
     if not path.is_file():
         raise MstlError(f"no weights file at {path}")
     metadata = None
-    if path.suffix in (".pth", ".pt", ".bin"):
-        parameters = read_torch_file(path)
+    if path.suffix in TORCH_SUFFIXES:
+        arrays = read_torch_file(path)
     else:
-        parameters, metadata = read_checkpoint(path)
-    # mstl's checkpoints also hold a run's state and what rejection needs, under names with a slash, which no layout has
-    extras = {name: value for name, value in parameters.items() if "/" in name}
-    parameters = {name: value for name, value in parameters.items() if "/" not in name}
+        arrays, metadata = read_checkpoint(path)
+    # names with a slash, which no layout has, belong to a run's state or to rejection
+    extras = {name: value for name, value in arrays.items() if "/" in name}
+    parameters = {name: value for name, value in arrays.items() if "/" not in name}
     layout = key_mapping.find_layout(parameters)
     if layout is None:
         some = ", ".join(sorted(parameters)[:3])
@@ -98,18 +106,19 @@ def read_weights(path):
     return Weights(path, key_mapping.MAPS[layout](parameters), layout, padding, pool_padding, metadata, extras)
 
 
-def load_weights(model, weights):
-    """Put weights into a net; every parameter of its body must be found, with its shape.
+def load_weights(model: Classifier, weights: str | Path | Weights) -> list[str]:
+    """Load weights into a model; all parameters of its backbone must be there, with their shapes.
 
     Args:
-        net: A net that keeps mstl's model contract.
-        weights: A path, or what :func:`read_weights` gave.
+        model: The model.
+        weights: A file, or the result of :func:`read_weights`.
 
     Returns:
-        The names that were not loaded: empty, or the head's where its size differs (which is logged).
+        The names of the parameters that were not loaded: none, or those of the head if it has another size in the file
+        or is missing there (which is logged).
 
     Raises:
-        MstlError: The body differs in any way, or the padding does.
+        MstlError: The parameters of the backbone differ, or the padding does.
     """
     import mindspore as ms
 
@@ -121,7 +130,7 @@ def load_weights(model, weights):
         name for name in HEAD if name in wanted and (name not in given or given[name].shape != wanted[name].shape)
     ]
     if skipped:
-        skipped = list(HEAD)  # half a head is no head
+        skipped = list(HEAD)  # weights without their bias, or the reverse, are no use
     refuse_differences(weights, {name: tuple(p.shape) for name, p in wanted.items() if name not in skipped}, skipped)
     if (model.padding, model.pool_padding) != (weights.padding, weights.pool_padding):
         raise MstlError(
@@ -132,22 +141,34 @@ def load_weights(model, weights):
         if name not in skipped:
             parameter.set_data(ms.Tensor(given[name], dtype=parameter.dtype))
     if skipped:
-        had = "no head" if weights.num_classes is None else f"a head of {weights.num_classes} classes"
+        found = "no head" if weights.num_classes is None else f"a head of {weights.num_classes} classes"
         logger.info(
-            "%s has %s: the net keeps a new one of %d, to be trained", weights.path.name, had, wanted[HEAD[0]].shape[0]
+            "%s has %s: the model gets a new one of %d, to be trained",
+            weights.path.name,
+            found,
+            wanted[HEAD[0]].shape[0],
         )
     return skipped
 
 
-def refuse_differences(weights, wanted, skipped):
-    """Raise one line that names what is missing, unexpected or of another shape."""
+def refuse_differences(weights: Weights, wanted: Mapping[str, tuple[int, ...]], skipped: Sequence[str]) -> None:
+    """Refuse weights of another architecture, or with parameters missing, unexpected or misshapen.
+
+    Args:
+        weights: The weights.
+        wanted: The shape of each parameter that must be there, by name.
+        skipped: Names that are not compared.
+
+    Raises:
+        MstlError: They differ.
+    """
     given = {name: tuple(value.shape) for name, value in weights.parameters.items() if name not in skipped}
     missing = sorted(wanted.keys() - given.keys())
     unexpected = sorted(given.keys() - wanted.keys())
     misshapen = sorted(name for name in wanted.keys() & given.keys() if wanted[name] != given[name])
     if not (missing or unexpected or misshapen):
         return
-    found = weights.model
+    found = weights.architecture
     if found and found != key_mapping.recognise(wanted):
         raise MstlError(f"{weights.path} is a {found}; use --model {found}")
     parts = [
@@ -155,4 +176,4 @@ def refuse_differences(weights, wanted, skipped):
         for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen))
         if names
     ]
-    raise MstlError(f"{weights.path} does not fit the net: parameters {'; '.join(parts)}")
+    raise MstlError(f"{weights.path} does not fit the model: parameters {'; '.join(parts)}")

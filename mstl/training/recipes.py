@@ -17,7 +17,8 @@ from mstl.config import (
     ScheduleName,
     TrainConfig,
 )
-from mstl.models.pretrained import find_entry, local_path
+from mstl.models.pretrained import find_entry
+from mstl.models.weights_files import local_path
 
 if TYPE_CHECKING:
 

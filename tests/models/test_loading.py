@@ -42,7 +42,7 @@ def test_head_of_another_size_stays_new_and_is_said(tmp_path, donor, caplog):
     save_checkpoint(tmp_path / "net.ckpt", donor, RECORD)
     with caplog.at_level(logging.INFO, "mstl"):
         net = mstl.resnet18(num_classes=2, weights=tmp_path / "net.ckpt")
-    assert "has a head of 5 classes: the net keeps a new one of 2" in caplog.text
+    assert "has a head of 5 classes: the model gets a new one of 2" in caplog.text
     assert net.fc.weight.shape == (2, 512)
     assert np.array_equal(net.conv1.weight.asnumpy(), donor["conv1.weight"])
 
@@ -80,7 +80,7 @@ def broken(donor, change):
 )
 def test_any_difference_of_the_body_is_refused(tmp_path, donor, change, message):
     save_checkpoint(tmp_path / "net.ckpt", broken(donor, change), RECORD)
-    with pytest.raises(MstlError, match=f"does not fit the net: parameters {message}") as caught:
+    with pytest.raises(MstlError, match=f"does not fit the model: parameters {message}") as caught:
         mstl.resnet18(num_classes=5, weights=tmp_path / "net.ckpt")
     assert "\n" not in str(caught.value)
 

@@ -1,4 +1,6 @@
-"""The nets: shapes, names, contract, and the layers that mstl puts together itself."""
+"""The models: shapes, names, contract, and the layers that mstl puts together itself."""
+
+import inspect
 
 import mindspore as ms
 import numpy as np
@@ -7,6 +9,8 @@ import pytest
 import mstl
 from mstl import MstlError
 from mstl.models import layers
+from mstl.models.architectures import ARCHITECTURES
+from mstl.models.contract import Classifier
 from mstl.models.resnet import BasicBlock, ResNet
 
 
@@ -32,6 +36,20 @@ def test_contract(name, size):
 )
 def test_number_of_parameters(name, count):
     assert sum(parameter.size for parameter in getattr(mstl, name)().trainable_params()) == count
+
+
+def test_every_architecture_has_a_builder_with_the_tutorials_arguments():
+    for name in ARCHITECTURES:
+        builder = getattr(mstl, name)
+        parameters = inspect.signature(builder).parameters
+        assert {key: value.default for key, value in parameters.items()} == {
+            "num_classes": 1000, "pretrained": False, "weights": None, "padding": None, "pool_padding": None
+        }  # fmt: skip
+        assert builder.__name__ == name and "num_classes: Outputs of the head." in builder.__doc__
+    model = mstl.resnet18(num_classes=3, padding="same", pool_padding="symmetric")
+    assert isinstance(model, Classifier)
+    assert (model.architecture, model.padding, model.pool_padding) == ("resnet18", "same", "symmetric")
+    assert model.preprocessing == mstl.Preprocessing() and model.fc.weight.shape == (3, model.num_features)
 
 
 def test_names_are_the_tutorials():

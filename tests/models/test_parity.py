@@ -15,8 +15,9 @@ from mindspore import nn
 
 from mstl.errors import MstlError
 from mstl.models import key_mapping, layers
+from mstl.models.architectures import ARCHITECTURES, RESNETS
 from mstl.models.efficientnet_lite import EfficientNetLite
-from mstl.models.factory import ARCHITECTURES, RESNETS, build_model
+from mstl.models.factory import build_model
 from mstl.models.loading import HEAD, Weights, load_weights, read_weights
 from tests.golden import foreign
 from tests.reference import mindspore_net, tutorial_resnet

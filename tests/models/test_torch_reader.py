@@ -100,7 +100,7 @@ def test_damaged_files_are_one_line(tmp_path, write):
     whole = path.read_bytes()
     for data in (b"", b"hello", whole[: len(whole) // 2], whole[:-3]):
         path.write_bytes(data)
-        with pytest.raises(MstlError, match="no PyTorch weights file, or is damaged") as caught:
+        with pytest.raises(MstlError, match="not a PyTorch weights file, or is damaged") as caught:
             read_torch_file(path)
         assert "\n" not in str(caught.value)
 

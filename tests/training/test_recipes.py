@@ -9,7 +9,7 @@ from mstl import MstlError, TrainConfig
 from mstl.commands import train_command
 from mstl.config import RECIPES as NAMES
 from mstl.config import read_config
-from mstl.models import pretrained
+from mstl.models import weights_files
 from mstl.training.recipes import BASE, DEFAULT_LR, RECIPES, auto_settings, early_setting, resolve
 
 pytestmark = pytest.mark.usefixtures("no_pictures", "narrow_model")
@@ -71,7 +71,7 @@ def test_without_the_extra_the_model_is_mstls_own(monkeypatch, settings, expecte
     config = TrainConfig(data="x", **settings)
     if not settings:
         assert resolve(config, 100, 2)[0].model == early_setting(config, "model") == "efficientnet_lite0"
-    monkeypatch.setattr(pretrained, "packaged", lambda _entry: None)
+    monkeypatch.setattr(weights_files, "packaged", lambda _entry: None)
     resolved, _ = resolve(config, 100, 2)
     assert (resolved.model, resolved.weights) == expected
     assert early_setting(config, "model") == expected[0]
