@@ -1,213 +1,239 @@
-"""From a checkpoint to predictions, with the preprocessing and class names that the checkpoint remembers."""
+"""Predictor: a checkpoint ready to predict, with the preprocessing and class names that it remembers."""
 
 import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
+import mindspore as ms
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
 
 from mstl.config import Preprocessing
 from mstl.data.dataset import ImageSet
 from mstl.data.evaluation_data import load_held_out
 from mstl.data.finding.predict_inputs import Address, Unreadable
 from mstl.data.loading.loader import Loader
-from mstl.data.loading.streaming import batches
+from mstl.data.loading.streaming import ImageInput, batches
 from mstl.data.loading.transforms import eval_transforms
 from mstl.errors import MstlError
-from mstl.evaluation.calibration import softmax
 from mstl.evaluation.evaluate import evaluate
+from mstl.evaluation.metrics import Evaluation
 from mstl.evaluation.rejection import BANK, Rejector
 from mstl.models import layers
+from mstl.models.contract import Classifier
 from mstl.models.factory import build_model
 from mstl.models.fusing import FusedModel
-from mstl.models.loading import load_weights, read_weights
+from mstl.models.loading import Weights, load_weights, read_weights
 from mstl.runtime.devices import use_device
 
-BATCH = 32  # photos that are read and answered together
+BATCH_SIZE = 32
 SPLITS = ("train", "val")
+FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a net says about one photo.
+    """What the model predicts for one image.
 
     Attributes:
-        path: Its file or address; None for an array, bytes or Pillow's image.
-        label: The most probable class.
-        probability: Of that class, calibrated where the checkpoint can.
-        top: The most probable classes, pairs of label and probability, the first one first.
-        rejected: Whether it is none of the classes, by :class:`mstl.evaluation.rejection.Rejector`; None where the checkpoint cannot say.
+        path: File or URL of the image; None for arrays, bytes and Pillow images.
+        label: Name of the most probable class.
+        probability: Its probability, calibrated if the checkpoint has a temperature.
+        top: (label, probability) of the most probable classes, most probable first.
+        rejected: Whether the image belongs to none of the classes (:class:`mstl.evaluation.rejection.Rejector`); None
+            if the checkpoint has no rejector.
     """
 
     path: str | None
     label: str
     probability: float
-    top: tuple
+    top: tuple[tuple[str, float], ...]
     rejected: bool | None
 
 
 class Predictor:
-    """A trained classifier, ready to be asked.
+    """Predicts images with a trained model.
 
     Args:
-        checkpoint: A file that :func:`mstl.fit` wrote, such as best.ckpt.
+        checkpoint: A file written by :func:`mstl.fit`, such as best.ckpt.
         device: ``"auto"``, ``"Ascend"``, ``"GPU"`` or ``"CPU"``.
 
     Attributes:
-        net: The net, in evaluation mode.
-        classes: Names, in the order of the net's outputs.
-        preprocessing: How a photo becomes the net's input.
-        transforms: The same, as operations.
-        trust: The :class:`mstl.evaluation.rejection.Rejector` that was fitted after training; None where the checkpoint has none.
-        metadata: All that the checkpoint says about itself.
+        path: The checkpoint.
+        model: The model, in evaluation mode.
+        classes: Names, in the order of the model's outputs.
+        preprocessing: How an image becomes the model's input.
+        transforms: The same, as MindSpore operations.
+        rejector: Fitted after training; None if the checkpoint has none.
+        metadata: The checkpoint's record.
 
     Raises:
-        MstlError: No such file, or not one that mstl wrote.
+        MstlError: The file does not exist, or mstl did not write it.
     """
 
-    def __init__(self, checkpoint, device="auto"):
+    def __init__(self, checkpoint: str | os.PathLike[str], device: str = "auto") -> None:
         use_device(device)
-        weights = read_weights(checkpoint)
-        self.metadata = weights.metadata
-        if self.metadata is None or not {"classes", "model", "config"} <= self.metadata.keys():
+        self.path = Path(checkpoint)
+        weights = read_weights(self.path)
+        if weights.metadata is None or not {"classes", "model", "config"} <= weights.metadata.keys():
             raise MstlError(
                 f"{checkpoint} does not say what its classes are: mstl's training did not write it; give a best.ckpt"
             )
-        self.path = Path(checkpoint)
-        self.classes = tuple(self.metadata["classes"])
+        self.metadata: dict[str, Any] = weights.metadata
+        self.classes: tuple[str, ...] = tuple(self.metadata["classes"])
         self.preprocessing = Preprocessing.from_dict(self.metadata["preprocessing"])
         self.transforms = eval_transforms(self.preprocessing, self.metadata["config"]["augment"])
-        self.rejector = rejector_of(weights)
-        self.model = model_of(weights, len(self.classes))
-        self._run = FusedModel(self.model).compile_classifier()
+        self.rejector = read_rejector(weights, self.metadata)
+        self.model = restore_model(weights, self.metadata["model"], len(self.classes))
+        self._classifier = FusedModel(self.model).compile_classifier()
 
     @property
-    def temperature(self):
-        """What logits are divided by before they become probabilities; 1 where the checkpoint has none."""
+    def temperature(self) -> float:
+        """Divides the logits before the softmax; 1 if the checkpoint has none."""
         return 1.0 if self.rejector is None else self.rejector.temperature
 
-    def __call__(self, images, top=5):
-        """Predict photos.
+    def __call__(
+        self, images: ImageInput | list[ImageInput] | tuple[ImageInput, ...], top: int = 5
+    ) -> Prediction | list[Prediction]:
+        """Predict images.
 
         Args:
-            images: A path, an image file as bytes, an array ((H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8: grey, or
-                red, green, blue and transparency, which is dropped), Pillow's image, or a list of any of these; also an
-                array of several photos (N, H, W, 3).
-            top: How many of the most probable classes to name.
+            images: A path, an image file as bytes, a uint8 array ((H, W), (H, W, 1), (H, W, 3) or (H, W, 4): grey, or
+                red, green, blue and alpha, which is dropped), a Pillow image, or a list of any of these; also an array
+                of several images (N, H, W, 3).
+            top: Number of most probable classes to name.
 
         Returns:
-            A :class:`Prediction`, or a list of them for a list.
+            A prediction, or a list of them for a list.
 
         Raises:
-            MstlError: A photo cannot be read.
+            MstlError: An image cannot be read.
         """
-        several = isinstance(images, (list, tuple)) or (isinstance(images, np.ndarray) and images.ndim == 4)
-        predictions = []
-        for answer in self.stream(images if several else [images], top=top):
-            if isinstance(answer, Unreadable):
-                name = answer.path or (f"photo {len(predictions)} of the list" if several else "the photo")
-                raise MstlError(f"cannot read {name}: {answer.reason}")
-            predictions.append(answer)
-        return predictions if several else predictions[0]
+        if isinstance(images, (list, tuple)) or (isinstance(images, np.ndarray) and images.ndim == 4):
+            return self._predict_all(images, top, "image {} of the list")
+        return self._predict_all([images], top, "the image")[0]
 
-    def stream(self, photos, batch_size=None, top=5):
-        """Predict any number of photos, in constant memory.
+    def _predict_all(self, images: Iterable[ImageInput], top: int, unnamed: str) -> list[Prediction]:
+        """Predictions of images that must all be readable; ``unnamed`` names one without a path by its index."""
+        predictions: list[Prediction] = []
+        for answer in self.stream(images, top=top):
+            if isinstance(answer, Unreadable):
+                raise MstlError(f"cannot read {answer.path or unnamed.format(len(predictions))}: {answer.reason}")
+            predictions.append(answer)
+        return predictions
+
+    def stream(
+        self, images: Iterable[ImageInput], batch_size: int | None = None, top: int = 5
+    ) -> Iterator[Prediction | Unreadable]:
+        """Predict any number of images in constant memory.
 
         Args:
-            photos: An iterable of what :meth:`__call__` takes, or of what :func:`mstl.data.finding.predict_inputs.find_images` gives.
-            batch_size: Photos that are read and answered together; 32 if not given.
-            top: How many of the most probable classes to name.
+            images: What :meth:`__call__` takes, or :func:`mstl.data.finding.predict_inputs.find_images` yields.
+            batch_size: 32 if None.
+            top: Number of most probable classes to name.
 
         Yields:
-            A :class:`Prediction` for each photo, in their order; for one that cannot be read, a
-            :class:`mstl.data.finding.predict_inputs.Unreadable`.
+            A prediction for each image, in order; an :class:`mstl.data.finding.predict_inputs.Unreadable` for an image
+            that cannot be read.
 
         Raises:
-            MstlError: Something is given that is no photo.
+            MstlError: An item is not an image.
         """
-        for part, faults, images in batches(photos, self.transforms, batch_size or BATCH):
-            answers = self.ask(images, top) if len(images) else None
-            for photo, fault in zip(part, faults, strict=True):
-                yield Prediction(name_of(photo), *next(answers)) if fault is None else Unreadable(name_of(photo), fault)
+        for part, faults, pixels in batches(images, self.transforms, batch_size or BATCH_SIZE):
+            paths = [path_of(image) for image in part]
+            readable = [path for path, fault in zip(paths, faults, strict=True) if fault is None]
+            predictions = self._predict_batch(readable, pixels, top)
+            for path, fault in zip(paths, faults, strict=True):
+                yield next(predictions) if fault is None else Unreadable(path, fault)
 
-    def answers(self, images):
-        """What the net says, as fast as it can.
-
-        Args:
-            images: (n, 3, H, W) float32, normalised.
-
-        Returns:
-            (n, classes) logits and (n, num_features) features, arrays.
-        """
-        return self._run(images)
-
-    def ask(self, images, top):
-        """For each of (n, 3, H, W) images: label, probability, the most probable classes, whether it is rejected."""
-        logits, features = self.answers(images)
+    def _predict_batch(self, paths: Sequence[str | None], pixels: FloatArray, top: int) -> Iterator[Prediction]:
+        """Predict (n, 3, H, W) pixels of n images."""
+        logits, features = self.answers(pixels)
         if not np.isfinite(logits).all():
-            raise MstlError(f"{self.path} gives answers that are no numbers: its training diverged; train again")
-        probabilities = softmax(logits / self.temperature)
+            raise MstlError(f"the outputs of {self.path} are not finite: its training diverged; train again")
+        probabilities = softmax(logits / self.temperature, axis=1)
         order = np.argsort(-logits, axis=1, kind="stable")[:, : max(1, top)]
-        rejected = [None] * len(images) if self.rejector is None else self.rejector.rejected(logits, features).tolist()
-        for row, best, reject in zip(probabilities, order, rejected, strict=True):
+        rejected: list[bool | None] = [None] * len(paths)
+        if self.rejector is not None:
+            rejected = self.rejector.rejected(logits, features).tolist()
+        for path, row, best, reject in zip(paths, probabilities, order, rejected, strict=True):
             pairs = tuple((self.classes[index], float(row[index])) for index in best)
-            yield *pairs[0], pairs, reject
+            label, probability = pairs[0]
+            yield Prediction(path, label, probability, pairs, reject)
 
-    def photos(self, data=None):
-        """The photos of a data set, labelled in the order of this net's outputs.
+    def answers(self, images: ms.Tensor | FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Run the model, compiled and with BatchNorm fused, on a batch.
 
         Args:
-            data: What ``--data`` takes; the data that it was trained on if not given.
+            images: (n, 3, H, W), normalised.
 
         Returns:
-            A pair of :class:`mstl.data.dataset.ImageSet`, photos to train on and to evaluate on: divided as they were
-            for the training, or as other data is; other data that is not divided is evaluated as a whole, and there is
-            None to train on.
+            (n, classes) logits and (n, num_features) features.
+        """
+        return self._classifier(images)
+
+    def image_sets(self, data: str | os.PathLike[str] | None = None) -> tuple[ImageSet | None, ImageSet]:
+        """Load a dataset, labelled in the order of the model's outputs.
+
+        Args:
+            data: What ``--data`` takes; the training data if None.
+
+        Returns:
+            Images to train on and images to evaluate on, split as they were for training. Other data may have no
+            split: then all of it is to evaluate on, and the first is None.
 
         Raises:
-            MstlError: The data is not there, or has classes that the net does not know.
+            MstlError: There is no such data, or it has classes that the model does not know.
         """
         return load_held_out(self.classes, self.metadata["config"], data)
 
-    def evaluate(self, data=None, split="val", batch_size=32, workers=None):
-        """Predict the photos of a data set and compare with their labels.
+    def evaluate(
+        self,
+        data: str | os.PathLike[str] | ImageSet | None = None,
+        split: Literal["train", "val"] = "val",
+        batch_size: int = BATCH_SIZE,
+        workers: int | None = None,
+    ) -> Evaluation:
+        """Evaluate the model on a dataset.
 
         Args:
-            data: What ``--data`` takes, or an :class:`mstl.data.dataset.ImageSet`; the data that it was trained on if
-                not given.
-            split: ``"val"`` for the second, ``"train"`` for the first of what :meth:`photos` gives.
-            batch_size: Photos at a time.
-            workers: Threads that read photos.
+            data: What ``--data`` takes, or an ImageSet; the training data if None.
+            split: ``"train"`` for the first, ``"val"`` for the second of :meth:`image_sets`.
+            batch_size: Images per batch.
+            workers: Data-loading workers.
 
         Returns:
-            An :class:`mstl.evaluation.metrics.Evaluation`, calibrated where the checkpoint can.
+            The evaluation, calibrated if the checkpoint has a temperature.
 
         Raises:
-            MstlError: The data is not there, has no such part, or has classes that the net does not know.
+            MstlError: There is no such data, it has no such split, or it has classes that the model does not know.
         """
         if split not in SPLITS:
             raise MstlError(f"unknown split {split!r}: choose one of {', '.join(SPLITS)}")
-        images = data if isinstance(data, ImageSet) else self.photos(data)[SPLITS.index(split)]
+        images = data if isinstance(data, ImageSet) else self.image_sets(data)[SPLITS.index(split)]
         if images is None:
-            raise MstlError(f"{data} is not divided into training and validation photos: leave the split out")
+            raise MstlError(f"{data} is not split into training and validation images: leave the split out")
         loader = Loader(images, self.transforms, batch_size, workers=workers)
         return evaluate(self.answers, loader).calibrated(self.temperature)
 
 
-def rejector_of(weights):
-    """What a checkpoint keeps of when to trust it; None where it keeps nothing."""
-    record = weights.metadata.get("trust")
+def read_rejector(weights: Weights, metadata: Mapping[str, Any]) -> Rejector | None:
+    """The rejector of a checkpoint; None if it has none."""
+    record = metadata.get("trust")
     return Rejector.from_record(record, weights.extras) if record and BANK in weights.extras else None
 
 
-def model_of(weights, num_classes):
-    """The net of a checkpoint that has been read, in evaluation mode.
+def restore_model(weights: Weights, architecture: str, num_classes: int) -> Classifier:
+    """The model of a checkpoint, in evaluation mode.
 
     Raises:
-        MstlError: The weights are not those of the net that its record tells of.
+        MstlError: The weights do not fit the architecture or the number of classes.
     """
     with layers.without_values():
-        model = build_model(weights.metadata["model"], num_classes, None, weights.padding, weights.pool_padding)
+        model = build_model(architecture, num_classes, None, weights.padding, weights.pool_padding)
     if load_weights(model, weights):
         raise MstlError(
             f"{weights.path} has a head of {weights.num_classes} classes, but the names of {num_classes}: train again"
@@ -217,10 +243,10 @@ def model_of(weights, num_classes):
     return model
 
 
-def name_of(photo):
-    """A photo's path or address; None where it has none."""
-    if isinstance(photo, (str, os.PathLike)):
-        return os.fspath(photo)
-    if isinstance(photo, Address):
-        return photo.url
-    return photo.path if isinstance(photo, Unreadable) else None
+def path_of(image: ImageInput) -> str | None:
+    """Path or URL of an image; None if it has none."""
+    if isinstance(image, (str, os.PathLike)):
+        return os.fspath(image)
+    if isinstance(image, Address):
+        return image.url
+    return image.path if isinstance(image, Unreadable) else None

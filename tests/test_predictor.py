@@ -110,8 +110,8 @@ def test_top(predictor, expected):
     ("photo", "message"),
     [
         ("no-such.jpg", "cannot read no-such.jpg: cannot be read: No such file or directory"),
-        (b"hello", "cannot read the photo: not an image"),
-        ([np.zeros((8, 8, 3), np.uint8), b"hello"], "cannot read photo 1 of the list: not an image"),
+        (b"hello", "cannot read the image: not an image"),
+        ([np.zeros((8, 8, 3), np.uint8), b"hello"], "cannot read image 1 of the list: not an image"),
         (np.zeros((8, 8, 3)), r"an array of float64 and shape \(8, 8, 3\) is not an image"),
         (np.zeros((8, 8, 2), np.uint8), r"shape \(8, 8, 2\) is not an image"),
         (np.zeros((0, 8, 3), np.uint8), r"shape \(0, 8, 3\) has no pixels"),
@@ -244,8 +244,8 @@ def test_other_data(made, predictor, tmp_path):
     assert evaluation.classes == CLASSES and evaluation.total == 10
     assert all(name == path.split(os.sep)[-2] for path, name in labelled(evaluation).items())
     assert evaluation.accuracy == 1
-    assert predictor.photos(tmp_path / "test")[0] is None
-    with pytest.raises(MstlError, match="is not divided into training and validation photos"):
+    assert predictor.image_sets(tmp_path / "test")[0] is None
+    with pytest.raises(MstlError, match="is not split into training and validation images"):
         predictor.evaluate(tmp_path / "test", split="train")
     assert predictor.evaluate(tmp_path).total == 10  # a folder that has test/ alone
     assert predictor.evaluate(tmp_path / "test" / "red" / "..").total == 10
@@ -259,7 +259,7 @@ def test_other_data(made, predictor, tmp_path):
 
 def test_divided_data(made, predictor, tmp_path):
     write_folder(tmp_path / "other", {"train": 2, "val": 1}, ("green", "red"))
-    training, validation = predictor.photos(tmp_path / "other")
+    training, validation = predictor.image_sets(tmp_path / "other")
     assert (len(training), len(validation)) == (4, 2)
     assert [CLASSES[label] for label in validation.labels] == ["green", "red"]
     assert predictor.evaluate(tmp_path / "other").total == 2

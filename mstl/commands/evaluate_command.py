@@ -41,7 +41,7 @@ def main(checkpoint: Path, data: str | None, out: Path | None, wanted: bool, dev
     from mstl.predictor import Predictor
 
     predictor = Predictor(checkpoint, device)
-    training, validation = predictor.photos(data)
+    training, validation = predictor.image_sets(data)
     out = make_folder(out or checkpoint.parent / "evaluation")
     evaluation = predictor.evaluate(validation)
     print("\n".join([*summary(evaluation, predictor.rejector), "", *table(evaluation)]), flush=True)

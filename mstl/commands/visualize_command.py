@@ -117,7 +117,7 @@ def draw(kind: str, checkpoint: Path, data: str | None, count: int, seed: int, d
     from mstl.report.plots.projection import project
 
     predictor = Predictor(checkpoint, device)
-    images = predictor.photos(data)[1]
+    images = predictor.image_sets(data)[1]
     if kind == "features" and len(images) > MAPPED:
         images = subset(images, np.sort(np.random.default_rng(seed).permutation(len(images))[:MAPPED]))
     evaluation = predictor.evaluate(images)

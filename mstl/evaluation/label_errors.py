@@ -15,7 +15,7 @@ from mstl.evaluation.rejection import normalised
 from mstl.files import atomic_path
 
 PENALTY = 0.01  # on half the squared weights, per sample of a class; between 0.002 and 0.02, results hardly change
-TOLERANCE = 1e-4  # on the gradient, in units where no curvature exceeds 1: probabilities are then right to 1e-4
+TOLERANCE = 1e-4  # on the gradient, in units where no curvature exceeds 1: probabilities are right to about 1e-4
 
 
 @dataclass(frozen=True)

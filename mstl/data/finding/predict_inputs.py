@@ -27,11 +27,11 @@ class Unreadable:
     """An image that cannot be read.
 
     Attributes:
-        path: The file, or what the user gave instead.
+        path: The file, or what the user gave instead; None for bytes and arrays.
         reason: A sentence for users.
     """
 
-    path: str
+    path: str | None
     reason: str
 
 
