@@ -1,7 +1,7 @@
 """Predictor: a checkpoint ready to predict, with the preprocessing and class names that it remembers."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from mstl.data.loading.transforms import eval_transforms
 from mstl.errors import MstlError
 from mstl.evaluation.evaluate import evaluate
 from mstl.evaluation.metrics import Evaluation
-from mstl.evaluation.rejection import BANK, Rejector
+from mstl.evaluation.rejection import read_rejector
 from mstl.models import layers
 from mstl.models.contract import Classifier
 from mstl.models.factory import build_model
@@ -86,7 +86,7 @@ class Predictor:
         self.classes: tuple[str, ...] = tuple(self.metadata["classes"])
         self.preprocessing = Preprocessing.from_dict(self.metadata["preprocessing"])
         self.transforms = eval_transforms(self.preprocessing, self.metadata["config"]["augment"])
-        self.rejector = read_rejector(weights, self.metadata)
+        self.rejector = read_rejector(self.metadata, weights.extras)
         self.model = restore_model(weights, self.metadata["model"], len(self.classes))
         self._classifier = FusedModel(self.model).compile_classifier()
 
@@ -218,12 +218,6 @@ class Predictor:
             raise MstlError(f"{data} is not split into training and validation images: leave the split out")
         loader = Loader(images, self.transforms, batch_size, workers=workers)
         return evaluate(self.answers, loader).calibrated(self.temperature)
-
-
-def read_rejector(weights: Weights, metadata: Mapping[str, Any]) -> Rejector | None:
-    """The rejector of a checkpoint; None if it has none."""
-    record = metadata.get("trust")
-    return Rejector.from_record(record, weights.extras) if record and BANK in weights.extras else None
 
 
 def restore_model(weights: Weights, architecture: str, num_classes: int) -> Classifier:

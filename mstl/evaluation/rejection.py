@@ -92,6 +92,12 @@ class Rejector:
         return cls(bank=np.asarray(arrays[BANK], np.float16), **record)
 
 
+def read_rejector(metadata: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Rejector | None:
+    """The rejector of a checkpoint, from its record and arrays; None if it has none."""
+    record = metadata.get("trust")
+    return Rejector.from_record(record, arrays) if record and BANK in arrays else None
+
+
 def fit_rejector(evaluation: Evaluation) -> Rejector:
     """Fit a rejector on samples that the model was not trained on.
 
