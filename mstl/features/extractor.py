@@ -26,6 +26,7 @@ from mstl.errors import MstlError
 from mstl.features.feature_cache import FeatureCache
 from mstl.features.shard import FloatArray
 from mstl.models.compiled import CompiledFeatures
+from mstl.models.contract import Classifier
 from mstl.runtime.memory import available_memory
 
 FORMAT = 2  # of what is cached; raise it when features on disk would no longer be right
@@ -55,7 +56,7 @@ class FeatureExtractor:
 
     def __init__(
         self,
-        model: nn.Cell,
+        model: Classifier,
         stage: str,
         frozen_cells: Iterable[nn.Cell],
         front: Callable[[], CompiledFeatures],
