@@ -1,10 +1,10 @@
-"""The one exception that mstl raises for what a user can put right."""
+"""MstlError: the exception for everything that a user can fix."""
 
 
 class MstlError(Exception):
-    """One line that says what was wrong, with what, and what to do.
+    """An error that says in one line what was wrong, with what, and what to do.
 
-    Commands print it on stderr as it is and exit with code 1; in a notebook it reads as an ordinary exception.
+    Commands print it on stderr and exit with code 1; in a notebook it is an ordinary exception.
     """
 
 

@@ -1,6 +1,7 @@
 """A download ends with the right file or with one clear line, never with half a file under the final name."""
 
 import errno
+import fcntl
 import hashlib
 import io
 import os
@@ -15,9 +16,13 @@ import time
 import urllib.request
 
 import pytest
+from filelock import FileLock
 
-import mstl.download
-from mstl.download import NoDowngrade, Refused, fetch, root_cause
+from mstl.download import fetch as fetching
+from mstl.download import opener, transfer
+from mstl.download.failures import Refused, root_cause
+from mstl.download.fetch import fetch
+from mstl.download.opener import NoDowngrade
 from mstl.errors import MstlError, OfflineError
 from tests.server import Page, Server, wait_until
 
@@ -26,9 +31,9 @@ SHA256 = hashlib.sha256(BODY).hexdigest()
 ONE_TRY = 4  # requests that one try makes, of which the last reads the body
 SCRIPT = """
 import sys
-import mstl.download
-mstl.download.TIMEOUT, mstl.download.PAUSE = 20, 0.01
-mstl.download.fetch(*sys.argv[1:])
+from mstl.download import fetch, opener
+opener.TIMEOUT, fetch.PAUSE = 20, 0.01
+fetch.fetch(*sys.argv[1:])
 """
 
 
@@ -38,8 +43,8 @@ def quick(monkeypatch):
     for name in ("MSTL_MIRROR", "MSTL_OFFLINE", "http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(mstl.download, "PAUSE", 0.01)
-    monkeypatch.setattr(mstl.download, "TIMEOUT", 5.0)
+    monkeypatch.setattr(fetching, "PAUSE", 0.01)
+    monkeypatch.setattr(opener, "TIMEOUT", 5.0)
 
 
 @pytest.fixture
@@ -128,7 +133,7 @@ def test_500_then_good(server, target):
 
 
 def test_500_in_the_middle_of_a_try(server, target, monkeypatch):
-    ask = mstl.download.ask
+    ask = transfer.ask
 
     def then_fail(*args):
         answer = ask(*args)
@@ -136,14 +141,14 @@ def test_500_in_the_middle_of_a_try(server, target, monkeypatch):
             server.pages["/w.ckpt"].errors = 1
         return answer
 
-    monkeypatch.setattr(mstl.download, "ask", then_fail)
+    monkeypatch.setattr(transfer, "ask", then_fail)
     assert fetch(server.url + "/w.ckpt", target).read_bytes() == BODY
 
 
 def test_500_for_ever(server, target):
     server.pages["/w.ckpt"].errors = 99
     assert "500" in refusal(server.url + "/w.ckpt", target)
-    assert len(server.requests) == mstl.download.TRIES
+    assert len(server.requests) == fetching.TRIES
 
 
 def test_a_cut_connection_is_resumed(server, target, capfd):
@@ -170,9 +175,9 @@ def test_a_connection_that_is_always_cut(server, target):
 
 
 def test_tries_that_bring_something_are_not_counted(server, target, monkeypatch):
-    monkeypatch.setattr(mstl.download, "TRIES", 2)
+    monkeypatch.setattr(fetching, "TRIES", 2)
     server.pages["/w.ckpt"].cuts = ONE_TRY
-    real, calls = mstl.download.transfer, []
+    real, calls = fetching.transfer, []
 
     def fail_at_first(*args):
         calls.append(1)
@@ -180,7 +185,7 @@ def test_tries_that_bring_something_are_not_counted(server, target, monkeypatch)
             raise ConnectionResetError("again")
         return real(*args)
 
-    monkeypatch.setattr(mstl.download, "transfer", fail_at_first)
+    monkeypatch.setattr(fetching, "transfer", fail_at_first)
     assert fetch(server.url + "/w.ckpt", target).read_bytes() == BODY
     assert len(calls) == 4
 
@@ -189,7 +194,7 @@ def test_a_change_of_the_remote_file_starts_anew(server, target, monkeypatch):
     server.pages["/w.ckpt"].cuts = ONE_TRY
     server.pages["/w.ckpt"].ranges = False
     with monkeypatch.context() as patch:
-        patch.setattr(mstl.download, "is_final", lambda reason: True)  # leave the half
+        patch.setattr(fetching, "is_final", lambda reason: True)  # leave the half
         refusal(server.url + "/w.ckpt", target)
     assert ".w.ckpt.incoming.part" in left(target)
     newer = bytes(reversed(BODY))
@@ -210,7 +215,7 @@ def test_a_mirror_goes_on_where_the_hash_is_known(server, target, monkeypatch):
     server.pages["/w.ckpt"] = Page(BODY, cuts=ONE_TRY)
     server.pages["/mirror/w.ckpt"] = Page(BODY, version="another")
     with monkeypatch.context() as patch:
-        patch.setattr(mstl.download, "is_final", lambda reason: True)
+        patch.setattr(fetching, "is_final", lambda reason: True)
         refusal(server.url + "/w.ckpt", target, SHA256)
     monkeypatch.setenv("MSTL_MIRROR", server.url + "/mirror/")
     assert fetch("https://unknown.invalid/w.ckpt", target, SHA256).read_bytes() == BODY
@@ -291,29 +296,29 @@ def test_every_request_refuses_a_downgrade(server, target, number):
 
 
 def test_a_server_that_says_nothing(server, target, monkeypatch):
-    monkeypatch.setattr(mstl.download, "TIMEOUT", 0.1)
+    monkeypatch.setattr(opener, "TIMEOUT", 0.1)
     server.pages["/w.ckpt"].late = 20
     line = refusal(server.url + "/w.ckpt", target, error=OfflineError)
-    assert "timed out" in line and f"tries: {mstl.download.TRIES}" in line and str(target) in line
+    assert "timed out" in line and f"tries: {fetching.TRIES}" in line and str(target) in line
 
 
 def test_a_server_that_falls_silent_in_the_middle(server, target, monkeypatch):
-    monkeypatch.setattr(mstl.download, "TIMEOUT", 0.3)
+    monkeypatch.setattr(opener, "TIMEOUT", 0.3)
     server.pages["/w.ckpt"].silence = 20
     assert fetch(server.url + "/w.ckpt", target).read_bytes() == BODY
     assert server.ranges_of("/w.ckpt")
 
 
 def test_a_slow_server_within_the_timeout(server, target, monkeypatch):
-    monkeypatch.setattr(mstl.download, "TIMEOUT", 2.0)
+    monkeypatch.setattr(opener, "TIMEOUT", 2.0)
     server.pages["/w.ckpt"].silence = 0.3
     assert fetch(server.url + "/w.ckpt", target).read_bytes() == BODY
     assert not server.ranges_of("/w.ckpt")
 
 
 def test_no_connection(target, monkeypatch):
-    monkeypatch.setattr(mstl.download, "PAUSE", 1.0)
-    monkeypatch.setattr(mstl.download, "TIMEOUT", 10.0)
+    monkeypatch.setattr(fetching, "PAUSE", 1.0)
+    monkeypatch.setattr(opener, "TIMEOUT", 10.0)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # without listen(): nobody answers there
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/w.ckpt"
@@ -335,7 +340,7 @@ def test_an_unknown_host(target, monkeypatch):
 def test_a_name_server_that_does_not_answer(target, monkeypatch):
     forever = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: forever.wait(20))
-    monkeypatch.setattr(mstl.download, "PATIENCE", 0.3)
+    monkeypatch.setattr(fetching, "PATIENCE", 0.3)
     began = time.monotonic()
     assert "no answer" in refusal("https://unknown.invalid/w.ckpt", target, error=OfflineError)
     assert time.monotonic() - began < 2
@@ -343,7 +348,7 @@ def test_a_name_server_that_does_not_answer(target, monkeypatch):
 
 
 def test_patience_stays_below_15_seconds():
-    assert mstl.download.PATIENCE < 15
+    assert fetching.PATIENCE < 15
 
 
 def test_a_certificate_that_cannot_be_trusted_is_not_tried_again(target, monkeypatch):
@@ -353,7 +358,7 @@ def test_a_certificate_that_cannot_be_trusted_is_not_tried_again(target, monkeyp
         calls.append(1)
         raise urllib.error.URLError(ssl.SSLCertVerificationError(1, "certificate verify failed"))
 
-    monkeypatch.setattr(mstl.download, "ask", fail)
+    monkeypatch.setattr(transfer, "ask", fail)
     assert "certificate verify failed" in refusal("https://unknown.invalid/w.ckpt", target)
     assert len(calls) == 1
 
@@ -390,8 +395,19 @@ def test_a_folder_that_cannot_be_written(server, target, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("tempfile.TemporaryFile", deny)
         assert "Permission denied" in refusal(server.url + "/w.ckpt", target)
-    monkeypatch.setattr(mstl.download, "open", deny, raising=False)
+    monkeypatch.setattr(FileLock, "acquire", deny)
     assert "cannot lock" in refusal(server.url + "/w.ckpt", target)
+    assert not server.requests
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_that_cannot_lock(server, target, monkeypatch, number):
+    def fail(*args):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    line = refusal(server.url + "/w.ckpt", target)
+    assert "cannot lock" in line and os.strerror(number) in line and "MSTL_HOME" in line
     assert not server.requests
 
 
@@ -409,15 +425,18 @@ def test_a_dangling_link_under_the_final_name(server, target):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk(server, target, monkeypatch, number):
-    import download  # noqa: F401
-
     class Full(io.FileIO):
         def write(self, data):
             if self.tell() + len(data) > 50_000:
                 raise OSError(number, os.strerror(number))
             return super().write(data)
 
-    monkeypatch.setattr(sys.modules["download.download"], "open", Full, raising=False)
+    def package_of_a_full_disk(private_package=transfer.private_package):
+        package = private_package()
+        package.open = Full
+        return package
+
+    monkeypatch.setattr(transfer, "private_package", package_of_a_full_disk)
     line = refusal(server.url + "/w.ckpt", target)
     assert os.strerror(number) in line and str(target) in line
     assert left(target) == []
@@ -434,7 +453,7 @@ def test_a_disk_that_fills_up_at_the_end(server, target, monkeypatch):
 
 
 def test_a_file_that_the_user_copies_there_meanwhile_stays(server, target, monkeypatch):
-    monkeypatch.setattr(mstl.download, "flush", lambda incoming: target.write_bytes(b"the user's own"))
+    monkeypatch.setattr(fetching, "flush", lambda incoming: target.write_bytes(b"the user's own"))
     assert fetch(server.url + "/w.ckpt", target).read_bytes() == b"the user's own"
     assert left(target) == ["w.ckpt"]
 
@@ -480,8 +499,17 @@ def test_the_second_waits_for_the_first(server, target, caplog):
     assert len(server.requests) == ONE_TRY
 
 
-def test_threads_of_one_process(server, tmp_path):
-    before = urllib.request._opener, sys.stdout
+def test_threads_of_one_process_share_nothing(server, tmp_path, monkeypatch):
+    import download
+
+    package = sys.modules[download.download.__module__]
+
+    def shared():
+        return urllib.request._opener, urllib.request.urlopen, sys.stdout, package.urllib, package.sys
+
+    before, during = shared(), []
+    answer = server.answer
+    monkeypatch.setattr(server, "answer", lambda request: (during.append(shared()), answer(request)))
     threads = []
     for name in "abab":
         server.pages["/" + name] = Page(BODY)
@@ -490,7 +518,7 @@ def test_threads_of_one_process(server, tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert (urllib.request._opener, sys.stdout) == before
+    assert shared() == before and during == [before] * len(server.requests)
     assert left(tmp_path / "a") == ["a", "b"]
     assert len(server.requests) == 2 * ONE_TRY
 

@@ -13,7 +13,7 @@ import zipfile
 import pytest
 from PIL import Image
 
-import mstl.download
+import mstl.download.fetch
 from mstl.data.finding import archive, known_datasets
 from mstl.errors import MstlError, OfflineError
 from tests.server import Page, Server, wait_until
@@ -87,7 +87,7 @@ def data(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MSTL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(mstl.download, "PAUSE", 0.01)
+    monkeypatch.setattr(mstl.download.fetch, "PAUSE", 0.01)
     (tmp_path / "home" / "data").mkdir(parents=True)
     return tmp_path / "home" / "data"
 

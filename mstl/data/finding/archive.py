@@ -10,9 +10,8 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
 
-from mstl.download import lock
 from mstl.errors import MstlError
-from mstl.files import make_folder
+from mstl.files import lock, make_folder
 from mstl.runtime.environment import home
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")

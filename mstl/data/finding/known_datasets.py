@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mstl.data.finding.archive import unpack
-from mstl.download import fetch, lock
+from mstl.download.fetch import fetch
 from mstl.errors import MstlError
-from mstl.files import make_folder
+from mstl.files import lock, make_folder
 from mstl.runtime.environment import home
 
 

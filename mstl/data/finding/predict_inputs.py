@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mstl.data.image_files import has_image_suffix
-from mstl.download import TIMEOUT, NoDowngrade, describe, root_cause
+from mstl.download.failures import describe, root_cause
+from mstl.download.opener import strict_urlopen
 from mstl.errors import MstlError, OfflineError
 from mstl.runtime.environment import offline
 
@@ -54,7 +55,7 @@ class Address:
         content = bytearray()
         try:
             request = urllib.request.Request(self.url, headers={"User-Agent": "mstl"})
-            with urllib.request.build_opener(NoDowngrade).open(request, timeout=TIMEOUT) as answer:
+            with strict_urlopen(request) as answer:
                 while block := answer.read1(BLOCK):
                     content += block
                     if len(content) > LARGEST:
