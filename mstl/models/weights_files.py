@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mstl.download import fetch
+from mstl.download.fetch import fetch
 from mstl.errors import MstlError
 from mstl.models.pretrained import TABLE, WeightsEntry
 from mstl.runtime.environment import home
