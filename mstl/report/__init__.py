@@ -1,1 +1,1 @@
-"""What a person looks at: pictures of data, training and predictions."""
+"""Pages and plots: data, training and predictions as people look at them."""

@@ -22,7 +22,7 @@ def describe_run(
     *,
     model: "nn.Cell",
     preprocessing: "Preprocessing",
-    train_set: "ImageSet",
+    train_set: "ImageSet | None",
     val_set: "ImageSet",
     evaluation: "Evaluation",
     config: dict[str, Any],
@@ -36,7 +36,7 @@ def describe_run(
         folder: The run's.
         model: With the weights of the best epoch.
         preprocessing: How an image becomes the model's input.
-        train_set: The images that it was trained on.
+        train_set: The images that it was trained on; None if unknown.
         val_set: Those that it was validated on.
         evaluation: Of ``val_set``.
         config: The run's settings.
@@ -58,9 +58,9 @@ def describe_run(
         history=history,
         model=model.architecture,
         checkpoint=folder / "best.ckpt",
-        train_count=len(train_set),
+        train_count=None if train_set is None else len(train_set),
         seconds=seconds,
-        warnings=train_set.warnings,
+        warnings=() if train_set is None else train_set.warnings,
         rejector=None if rejector is None else rejector.to_record(),
         worst=WorstImages.resized(worst, images, heat_maps),
     )
@@ -96,7 +96,7 @@ def evaluate_run(folder: Path, history: "list[EpochRow]", device: str) -> RunRep
     from mstl.predictor import Predictor
 
     predictor = Predictor(folder / "best.ckpt", device)
-    train_set, val_set = predictor.photos()
+    train_set, val_set = predictor.image_sets()
     return describe_run(
         folder,
         model=predictor.model,

@@ -158,6 +158,6 @@ def test_a_run_without_a_page_gets_one(made, predictor, monkeypatch):
         kept = load_run_report(made / "run")
         assert len(kept.history) == rows
         assert (kept.train_count, kept.evaluation.total) == (24, 13)
-        assert kept.worst == tuple(predictor.evaluate().worst(12))
-        assert kept.heat_maps.shape == (12, 32, 32) and kept.heat_maps.max() == 1
+        assert kept.worst.indices == tuple(predictor.evaluate().worst(12))
+        assert kept.worst.heat_maps.shape == (12, 32, 32) and kept.worst.heat_maps.max() == 1
         assert "13" in (made / "run" / "report.html").read_text(encoding="utf-8")
