@@ -94,7 +94,7 @@ def readable(answers: Iterable["Prediction | Unreadable"], counts: collections.C
     for answer in answers:
         if isinstance(answer, Unreadable):
             counts["unreadable"] += 1
-            click.echo(f"{printable(answer.path or "an image")}: {answer.reason}", err=True)
+            click.echo(f"{printable(answer.path or 'an image')}: {answer.reason}", err=True)
         else:
             counts["read"] += 1
             yield answer

@@ -17,6 +17,7 @@ from mstl import MstlError
 from mstl.commands import predict_command
 from mstl.data.finding import predict_inputs
 from mstl.data.finding.predict_inputs import Address, Unreadable, find_images
+from mstl.download import opener
 from tests import narrow
 from tests.checkpoints import write_checkpoint
 from tests.conftest import COLORS, write_photo
@@ -141,7 +142,7 @@ def test_downloads(monkeypatch):
         monkeypatch.setattr(predict_inputs, "PATIENCE", 0.0)
         with pytest.raises(OSError, match="it has not arrived after 0 s"):
             Address(f"{server.url}/a.jpg").read()
-        monkeypatch.setattr(predict_inputs, "TIMEOUT", 0.1)
+        monkeypatch.setattr(opener, "TIMEOUT", 0.1)
         server.pages["/late.jpg"] = Page(late=5)
         with pytest.raises(OSError, match="timed out"):
             Address(f"{server.url}/late.jpg").read()
