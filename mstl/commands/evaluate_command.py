@@ -82,11 +82,11 @@ def table(evaluation: "Evaluation") -> Iterator[str]:
         (name, *(mean(values) for values in metrics), evaluation.total)
         for name, mean in (("macro average", evaluation.macro), ("weighted average", evaluation.weighted))
     ]
-    rows = [(printable(name), *others) for name, *others in rows]
-    width = max(columns(name) for name, *_ in rows)
+    width = max(columns(printable(name)) for name, *_ in rows)
     yield f"{'class':<{width}}  precision  recall     F1  images"
     for name, precision, recall, f1, images in rows:
         values = f"{decimal(precision):>9}  {decimal(recall):>6}  {decimal(f1):>5}  {images:>6,}"
+        name = printable(name)
         yield f"{name}{' ' * (width - columns(name))}  {values}"
 
 

@@ -88,8 +88,8 @@ def readable(answers: Iterable["Prediction | Unreadable"], counts: collections.C
         answers: What :meth:`mstl.predictor.Predictor.stream` gives.
         counts: Counts the images under "read" and "unreadable".
     """
-    from mstl.data.image_files import printable
     from mstl.data.finding.predict_inputs import Unreadable
+    from mstl.data.image_files import printable
 
     for answer in answers:
         if isinstance(answer, Unreadable):

@@ -294,10 +294,10 @@ def test_out(run, val, tmp_path):
 def test_an_error_on_the_way_leaves_the_old_answers(run, val, tmp_path, monkeypatch):
     (tmp_path / "a.csv").write_text("old")
 
-    def fail(self, images, top):
+    def fail(self, images):
         raise MstlError("broken")
 
-    monkeypatch.setattr(mstl.Predictor, "ask", fail)
+    monkeypatch.setattr(mstl.Predictor, "answers", fail)
     done = run(*val, "--out", tmp_path / "a.csv")
     assert done.exit_code == 1 and os.listdir(tmp_path) == ["a.csv"]
     assert (tmp_path / "a.csv").read_text() == "old"
