@@ -78,10 +78,9 @@ def table(evaluation: "Evaluation") -> Iterator[str]:
     if len(rows) > ALL_CLASSES:
         yield f"the {WORST_CLASSES} of {len(rows)} classes with the lowest F1; all are in evaluation.json"
         rows = sorted(rows, key=lambda row: math.inf if math.isnan(row[3]) else row[3])[:WORST_CLASSES]
-    rows += [
-        (name, *(mean(values) for values in metrics), evaluation.total)
-        for name, mean in (("macro average", evaluation.macro), ("weighted average", evaluation.weighted))
-    ]
+    for name, mean in (("macro average", evaluation.macro), ("weighted average", evaluation.weighted)):
+        precision, recall, f1 = map(mean, metrics)
+        rows.append((name, precision, recall, f1, evaluation.total))
     width = max(columns(printable(name)) for name, *_ in rows)
     yield f"{'class':<{width}}  precision  recall     F1  images"
     for name, precision, recall, f1, images in rows:
