@@ -21,11 +21,11 @@ def write_checkpoint(path, data, rejector=True, **options):
     Args:
         path: The file.
         data: What it is said to be trained on.
-        trust: Whether it keeps a temperature and what rejection needs.
+        rejector: Whether it keeps a temperature and what rejection needs.
         options: More settings of the training.
 
     Returns:
-        The Trust, whether it is kept or not.
+        The Rejector, whether it is kept or not.
     """
     config = mstl.TrainConfig(data=str(data), augment="tutorial", **options)
     sets = mstl.load_data(config.data, config.val, config.val_split, config.seed)

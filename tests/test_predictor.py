@@ -26,7 +26,7 @@ CLASSES = ("blue", "green", "red")
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A data folder, a checkpoint trained on it, and what it knows of when to be trusted."""
+    """A data folder, a checkpoint trained on it, and its rejector."""
     root = tmp_path_factory.mktemp("predictor")
     write_folder(root / "photos", {"train": 8, "val": 4}, CLASSES)
     return root / "photos", root / "run" / "best.ckpt", write_checkpoint(root / "run" / "best.ckpt", root / "photos")
@@ -39,14 +39,14 @@ def predictor(made):
 
 @pytest.fixture(scope="module")
 def expected(made, predictor):
-    """By the net itself and by the formulas: a dict from path to (probabilities, rejected)."""
+    """By the model itself and by the formulas: a dict from path to (probabilities, rejected)."""
     _, val = mstl.load_data(str(made[0]))
-    trust, rows = made[2], {}
+    rejector, rows = made[2], {}
     for index, (images, _) in enumerate(Loader(val, predictor.transforms, 1).batches()):
         maps = predictor.model.forward_features(images)
         logits, features = predictor.model.forward_head(maps).asnumpy(), maps.asnumpy().mean(axis=(2, 3))
-        powers = np.exp(logits[0].astype(float) / trust.temperature)
-        rows[val.paths[index]] = powers / powers.sum(), bool(trust.rejected(logits, features)[0])
+        powers = np.exp(logits[0].astype(float) / rejector.temperature)
+        rows[val.paths[index]] = powers / powers.sum(), bool(rejector.rejected(logits, features)[0])
     assert len({probabilities.argmax() for probabilities, _ in rows.values()}) == 3
     assert max(probabilities.max() for probabilities, _ in rows.values()) < 0.999
     return rows
