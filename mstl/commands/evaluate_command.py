@@ -133,5 +133,7 @@ def find_suspects(evaluations: Sequence["Evaluation"], out: Path) -> str:
     write_label_errors(out / "suspects.csv", found)
     lines = [f"labels: {len(found):,} of {total:,} look wrong (suspects.csv)" + (", most of all" if found else "")]
     for suspect in found[:SUSPECTS]:
-        lines.append(f"  {printable(suspect.path)}: {printable(suspect.label)}, looks like {printable(suspect.suggested)}")
+        lines.append(
+            f"  {printable(suspect.path)}: {printable(suspect.label)}, looks like {printable(suspect.suggested)}"
+        )
     return "\n".join(lines)

@@ -31,7 +31,8 @@ WITHOUT = (
 def main(steps: int, picture: Path, **options: Any) -> None:
     """Find a learning rate, and plot the loss over it.
 
-    Trains a few steps while the learning rate grows, and suggests the one at which the loss falls fastest. Takes the options of `mstl train` that matter here, so that the learning rate suits the run you have in mind.
+    Trains a few steps while the learning rate grows, and suggests the one at which the loss falls fastest. Takes the
+    options of `mstl train` that matter here, so that the learning rate suits the run you have in mind.
     """
     config = TrainConfig(**options)
     from mstl.files import make_folder
@@ -40,5 +41,5 @@ def main(steps: int, picture: Path, **options: Any) -> None:
 
     make_folder(picture.parent)
     learning_rates, losses, suggestion = lr_find(config, steps)
-    plots.save(plots.lr_curve(learning_rates, losses, suggestion), picture)
+    plots.save(plots.lr_curve(learning_rates.tolist(), losses.tolist(), suggestion), picture)
     print(f"suggested learning rate {suggestion:.2g} (--lr {suggestion:.2g}); curve in {picture}")

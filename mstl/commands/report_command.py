@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 )
 @shared.device_option("Device, if a run must be evaluated first.")
 def main(runs: Sequence[Path], out: Path | None, device: str) -> None:
-    """Write the page about a RUN's folder, or one page that compares several.
+    """Write the page about a RUN, or one page that compares several.
 
     A run that was stopped before it wrote what its page needs is evaluated on its validation images first.
     """

@@ -130,7 +130,7 @@ def draw(kind: str, checkpoint: Path, data: str | None, count: int, seed: int, d
     elif kind == "gradcam":
         figure = draw_heat(predictor, images, evaluation, count, seed)
     else:
-        points, method = project(evaluation.features, seed=seed)
+        points, method = project(np.asarray(evaluation.features), seed=seed)  # kept, for so few images
         figure = plots.feature_map(points, evaluation, method)
     return figure, f"{evaluation.correct} of {evaluation.total} right ({evaluation.accuracy:.3f})"
 
