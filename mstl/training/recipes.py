@@ -8,15 +8,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from mstl.config import (
-    AugmentName,
-    BestMetric,
-    FreezeName,
-    OptimizerName,
-    RecipeName,
-    ScheduleName,
-    TrainConfig,
-)
+from mstl.config import AugmentName, BestMetric, FreezeName, OptimizerName, RecipeName, ScheduleName, TrainConfig
+from mstl.errors import MstlError
 from mstl.models.pretrained import find_entry
 from mstl.models.weights_files import local_path
 
@@ -173,23 +166,56 @@ def resolve(config: TrainConfig, num_images: int, num_classes: int) -> tuple[Res
     Returns:
         The settings, in which None is left only where it means "as the weights say" or "none", and the reason for the
         recipe.
+
+    Raises:
+        MstlError: The user unfreezes the model after the last epoch.
     """
     if config.recipe == "auto":
         chosen, reason = auto_settings(num_images, num_classes)
     else:
         chosen, reason = RECIPES[config.recipe], "as named"
     given = {key: value for key, value in dataclasses.asdict(config).items() if value is not None}
-    settings = {**base_settings(given.get("model") or chosen.get("model")), **chosen, **given}
-    if "freeze" in given and "unfreeze_at" not in given and settings["unfreeze_at"]:
-        settings["unfreeze_at"] = 0  # whoever says what to freeze means the whole run
+    own = {**base_settings(given.get("model") or chosen.get("model")), **chosen}
+    settings = {**own, **given}
+    changed = {key for key, value in given.items() if key in own and value != own[key]}
+    # Whoever says what to freeze means the whole run; but not by repeating a recipe that is named
+    says_freeze = "freeze" in changed or (config.recipe == "auto" and "freeze" in given)
+    if says_freeze and "unfreeze_at" not in given and settings["unfreeze_at"]:
+        settings["unfreeze_at"] = 0
         reason += f"; but freeze {config.freeze} holds for the whole run"
-    if settings.get("lr") is None or ("lr" not in given and {"freeze", "optimizer"} & given.keys()):
+    reason += fit_unfreezing(settings, "unfreeze_at" in given)
+    if settings.get("lr") is None or ("lr" not in given and {"freeze", "optimizer"} & changed):
         trained = "head" if settings["freeze"] == "backbone" and not settings["unfreeze_at"] else "all layers"
         kind = "adaptive" if settings["optimizer"] in ADAPTIVE else "gradient"
         settings["lr"] = DEFAULT_LR[trained, kind]
     if settings["views"] is None:
         settings["views"] = default_views(num_images, settings["augment"], settings["epochs"])
     return cast(ResolvedConfig, dataclasses.replace(config, **settings)), reason
+
+
+def fit_unfreezing(settings: dict[str, Any], is_given: bool) -> str:
+    """Make a recipe unfreeze the model in the last epoch, if it would only do so later, which means never.
+
+    Args:
+        settings: All settings, of which ``unfreeze_at`` may be changed.
+        is_given: Whether the user gave that.
+
+    Returns:
+        What was changed, as an addition to the reason for the recipe.
+
+    Raises:
+        MstlError: The user gave it.
+    """
+    unfreeze_at, epochs = settings["unfreeze_at"], settings["epochs"]
+    if unfreeze_at <= epochs:
+        return ""
+    if is_given:
+        raise MstlError(
+            f"unfreeze_at {unfreeze_at} is after the last epoch ({epochs}), so that nothing would be unfrozen: lower it, "
+            "raise --epochs, or give --unfreeze-at 0"
+        )
+    settings["unfreeze_at"] = epochs
+    return f"; all layers are trained from epoch {epochs} on rather than {unfreeze_at}, as there are no more epochs"
 
 
 def base_settings(model: str | None = None) -> Settings:

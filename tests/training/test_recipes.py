@@ -117,6 +117,41 @@ def test_who_says_what_to_freeze_means_the_whole_run():
     assert resolve(TrainConfig(recipe="finetune", freeze="layer1", unfreeze_at=2), 300, 2)[0].unfreeze_at == 2
 
 
+def all_of_their_own(num_images):
+    """Each recipe with each of its own settings, and with all of them."""
+    for name in NAMES:
+        chosen = auto_settings(num_images, 2)[0] if name == "auto" else RECIPES[name]
+        own = {key: value for key, value in {**BASE, **chosen}.items() if value is not None and key != "model"}
+        for said in ({key: value} for key, value in own.items()):
+            if name != "auto" or "freeze" not in said:
+                yield name, said
+        yield name, own
+
+
+@pytest.mark.parametrize("num_images", [100, 3000, 30_000])
+def test_saying_a_recipes_own_value_again_changes_nothing(num_images):
+    for name, said in all_of_their_own(num_images):
+        plain, repeated = (resolve(TrainConfig(recipe=name, **more), num_images, 2)[0] for more in ({}, said))
+        assert repeated == plain, (name, said)
+
+
+def test_a_recipe_unfreezes_in_the_last_epoch_at_the_latest():
+    for options, images in (({"recipe": "finetune"}, 300), ({}, 3000)):
+        for epochs in (1, 2, 3, 4):
+            config, why = resolve(TrainConfig(epochs=epochs, **options), images, 2)
+            usual = resolve(TrainConfig(**options), images, 2)[0].unfreeze_at
+            assert config.unfreeze_at == min(epochs, usual)
+            assert (f"from epoch {epochs} on rather than {usual}" in why) == (epochs < usual)
+    assert resolve(TrainConfig(recipe="linear", epochs=1), 300, 2)[0].unfreeze_at == 0
+
+
+@pytest.mark.parametrize("options", [{"epochs": 2}, {"recipe": "finetune", "epochs": 2}, {"recipe": "finetune"}])
+def test_who_unfreezes_after_the_last_epoch_is_told(options):
+    with pytest.raises(MstlError, match=r"unfreeze_at 9 is after the last epoch \([28]\)") as caught:
+        resolve(TrainConfig(unfreeze_at=9, **options), 300, 2)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("images", "epochs", "frozen", "mixup"),
     [
