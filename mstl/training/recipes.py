@@ -211,8 +211,8 @@ def fit_unfreezing(settings: dict[str, Any], is_given: bool) -> str:
         return ""
     if is_given:
         raise MstlError(
-            f"unfreeze_at {unfreeze_at} is after the last epoch ({epochs}), so that nothing would be unfrozen: lower it, "
-            "raise --epochs, or give --unfreeze-at 0"
+            f"unfreeze_at {unfreeze_at} is after the last epoch ({epochs}), so that nothing would be unfrozen: lower "
+            "it, raise --epochs, or give --unfreeze-at 0"
         )
     settings["unfreeze_at"] = epochs
     return f"; all layers are trained from epoch {epochs} on rather than {unfreeze_at}, as there are no more epochs"
