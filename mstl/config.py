@@ -13,6 +13,7 @@ from typing import Any, Literal
 from mstl.errors import MstlError
 from mstl.runtime.devices import DeviceName
 
+RECORD = "record"  # key in config.json, beside the settings: what a run notes of what it used
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -223,6 +224,8 @@ def read_config(path: str | PathLike[str]) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise MstlError(f"cannot read the settings {path}: {getattr(error, 'strerror', None) or error}") from error
     values = parse_yaml(text, path) if path.suffix in (".yaml", ".yml") else parse_json(text, path)
+    if isinstance(values, dict):
+        values = {key: value for key, value in values.items() if key != RECORD}
     return TrainConfig.from_dict(values, str(path)).to_dict() if values else {}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mstl.data.samples import Sample
+from mstl.data.samples import LeftOut, Sample
 from mstl.data.threads import in_threads
 from mstl.errors import MstlError
 from mstl.files import digest
@@ -27,12 +27,14 @@ class ImageSet:
         folder: The folder whose class folders hold exactly these files, in the order of MindSpore's
             ImageFolderDataset, if MindSpore decodes all of them itself; None otherwise.
         warnings: What is wrong with the data, one text each; only of training images.
+        left_out: The files of the dataset that are not used; only of training images.
     """
 
     samples: tuple[Sample, ...]
     classes: tuple[str, ...]
     folder: Path | None = None
     warnings: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     @classmethod
     def from_paths(
@@ -113,7 +115,7 @@ def content_digest(path: str) -> str:
         MstlError: The file cannot be read.
     """
     try:
-        return digest(path)[:32]
+        return digest(path)
     except OSError as error:
         reason = error.strerror or error
         raise MstlError(f"cannot read {path} ({reason}): repair it, or start again without it") from error

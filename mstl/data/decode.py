@@ -115,11 +115,12 @@ def to_ppm(data: NDArray[np.uint8] | bytes) -> bytes:
     return b"P6\n%d %d\n255\n" % image.size + image.tobytes()
 
 
-def upright(file: str | os.PathLike[str] | IO[bytes]) -> "Image.Image":
+def upright(file: str | os.PathLike[str] | IO[bytes], reduce: bool = True) -> "Image.Image":
     """An image as Pillow sees it, upright and in RGB; transparency is dropped, as the C++ decoder does in PNG.
 
     Args:
         file: A path or an open file.
+        reduce: Whether to decode a large JPEG at a fraction of its size, which is quicker.
 
     Raises:
         OSError: It is not there, is not an image, or is truncated.
@@ -128,7 +129,8 @@ def upright(file: str | os.PathLike[str] | IO[bytes]) -> "Image.Image":
 
     try:
         with Image.open(file) as image:
-            image.draft("RGB", (LARGE, LARGE))
+            if reduce:
+                image.draft("RGB", (LARGE, LARGE))
             return eight_bits(ImageOps.exif_transpose(image)).convert("RGB")
     except OSError:
         raise

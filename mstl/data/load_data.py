@@ -11,6 +11,7 @@ from mstl.data.checking.messages import log_warnings, no_images
 from mstl.data.dataset import ImageSet, folder_for_mindspore
 from mstl.data.finding.found import Split
 from mstl.data.finding.sources import find_dataset
+from mstl.data.samples import LeftOut
 from mstl.data.split import split_samples
 from mstl.errors import MstlError
 
@@ -47,7 +48,7 @@ def load_data(
     """
     found = find_dataset(data, val)
     checked = check_dataset(found)
-    warnings = log_warnings(checked)
+    warnings, left_out = log_warnings(checked), left_out_files(checked)
     if strict:
         refuse_errors(data, checked)
     for name, split in found.splits.items():
@@ -57,11 +58,11 @@ def load_data(
     classes = ordered_classes(found.train, {sample.label for sample in train})
     if found.val is None:
         train, held_out = split_samples(train, checked.groups, val_split, seed, found.train.where)
-        return ImageSet(train, classes, None, warnings), ImageSet(held_out, classes, None, warnings)
+        return ImageSet(train, classes, None, warnings, left_out), ImageSet(held_out, classes, None, warnings)
     held_out = checked.usable["val"]
     refuse_unknown_classes(found.val.where, {sample.label for sample in held_out}, classes)
     return (
-        ImageSet(train, classes, folder_for_mindspore(found.train.folder, train, classes), warnings),
+        ImageSet(train, classes, folder_for_mindspore(found.train.folder, train, classes), warnings, left_out),
         ImageSet(held_out, classes, folder_for_mindspore(found.val.folder, held_out, classes)),
     )
 
@@ -79,6 +80,21 @@ def ordered_classes(train: Split, names: set[str]) -> tuple[str, ...]:
             "each in a folder of its own"
         )
     return classes
+
+
+def left_out_files(checked: CheckedDataset) -> tuple[LeftOut, ...]:
+    """The files that cannot be used, and the images that have no label."""
+    splits = checked.found.splits.values()
+    faulty = [
+        LeftOut(sample.path, sample.label, checked.faults[sample.path].detail)
+        for split in splits
+        for sample in split.samples
+        if sample.path in checked.faults
+    ]
+    loose = [
+        LeftOut(path, "", detail) for split in splits for path, problem, detail in split.oddities if problem == "loose"
+    ]
+    return tuple(dict.fromkeys(faulty + loose))
 
 
 def refuse_errors(data: str | os.PathLike[str], checked: CheckedDataset) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class ScanResult:
         detail: The same as a sentence for users.
         notes: Pairs (word, detail) of what is unusual about a file that can be used.
         native: Whether MindSpore's own decoder shows the image correctly, which ImageFolderDataset needs.
-        digest: First 32 hexadecimal digits of the content's SHA-256; "" if the file cannot be used.
+        digest: SHA-256 of the content, 64 hexadecimal digits; "" if the file cannot be used.
         thumb: 16 x 16 grey values, upright, for the search for near duplicates.
         stamp: :func:`stamp` of the file just before it was read.
     """
@@ -49,6 +50,14 @@ class Sample:
     def digest(self) -> str:
         """Digest of the file's content; "" if it has not been read or cannot be used."""
         return self.scan.digest if self.scan else ""
+
+
+class LeftOut(NamedTuple):
+    """A file of a dataset that is not used: its path, the label it would have ("" for none), and why."""
+
+    path: str
+    label: str
+    reason: str
 
 
 def stamp(path: str | os.PathLike[str]) -> str | None:

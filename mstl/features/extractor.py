@@ -13,13 +13,16 @@ from dataclasses import dataclass
 
 import mindspore as ms
 import numpy as np
+import PIL
 from mindspore import nn
 from numpy.typing import NDArray
 
+from mstl import __version__
 from mstl.config import Preprocessing, TrainConfig
 from mstl.data.dataset import ImageSet, content_digest, subset
 from mstl.data.loading.loader import Loader
-from mstl.data.loading.transforms import eval_transforms, train_transforms
+from mstl.data.loading.transforms import TRANSFORMS_VERSION, eval_transforms, train_transforms
+from mstl.data.loading.views import view_batches
 from mstl.data.samples import stamp
 from mstl.data.threads import in_threads
 from mstl.errors import MstlError
@@ -29,7 +32,7 @@ from mstl.models.compiled import CompiledFeatures
 from mstl.models.contract import Classifier
 from mstl.runtime.memory import available_memory
 
-FORMAT = 2  # of what is cached; raise it when features on disk would no longer be right
+FORMAT = 3  # of what is cached; raise it when features on disk would no longer be right
 ROWS_AT_A_TIME = 1000  # read from the cache, so that not all are in memory twice
 MEMORY_SHARE = 0.5  # of the free memory that features may take
 SHARD_BYTES = 32 * 10**6  # features that are cached together,
@@ -46,7 +49,7 @@ class FeatureExtractor:
         front: Gives the compiled frozen stages, from (n, 3, H, W) images to (n, C, h, w) activations, as
             :meth:`mstl.models.fusing.FusedModel.compile_features` does; called when they are first needed.
         preprocessing: How an image becomes the model's input.
-        config: The settings of the run: ``augment`` and ``seed`` for all views but the first, and ``workers``.
+        config: The settings of the run: ``augment`` and ``seed`` for all views but the first, ``workers``, ``amp``.
 
     Attributes:
         computed: The number of activations that were computed so far.
@@ -75,8 +78,12 @@ class FeatureExtractor:
                 "padding": [model.padding, model.pool_padding],
                 "preprocessing": preprocessing.to_dict(),
                 "transforms": "squeezed" if config.augment == "food" else "centered",
-                "mindspore": ms.__version__,
+                "transforms_version": TRANSFORMS_VERSION,
+                "amp": config.amp,
                 "device": ms.get_context("device_target"),
+                "mstl": __version__,
+                "mindspore": ms.__version__,
+                "pillow": PIL.__version__,
             }
         )
         self.shape: tuple[int, ...]
@@ -101,7 +108,8 @@ class FeatureExtractor:
 
         Args:
             images: The images.
-            view: 0 for the centre of each image, as in validation; any other is augmented, each in its own way.
+            view: 0 for the centre of each image, as in validation; any other is augmented, by the image's content, the
+                view's number and the seed alone.
 
         Returns:
             (N, C, h, w), in the order of the images; float32, or float16 for activation maps.
@@ -111,8 +119,9 @@ class FeatureExtractor:
         """
         stamps = [stamp(path) for path in images.paths]
         suffix = f"-{view}-{self.augment}-{self.seed}" if view else "-0"
-        keys = [digest + suffix for digest in current_digests(images, stamps)]
-        extraction = Extraction(images, stamps, keys, np.empty((len(images), *self.shape), self.dtype))
+        digests = current_digests(images, stamps)
+        keys = [digest[:32] + suffix for digest in digests]
+        extraction = Extraction(images, stamps, digests, keys, np.empty((len(images), *self.shape), self.dtype))
         missing = self._read_cached(extraction)
         first = {keys[index]: index for index in reversed(missing)}
         if first:
@@ -140,7 +149,7 @@ class FeatureExtractor:
         uncached: list[int] = []
         since = time.monotonic()
         try:
-            for indices, activations in self._batches(extraction.images, view, missing):
+            for indices, activations in self._batches(extraction, view, missing):
                 extraction.rows[indices] = activations
                 self.computed += len(indices)
                 uncached += indices.tolist()
@@ -152,28 +161,36 @@ class FeatureExtractor:
             self._cache(extraction, uncached)
 
     def _batches(
-        self, images: ImageSet, view: int, missing: NDArray[np.int64]
+        self, extraction: "Extraction", view: int, missing: NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.int64], FloatArray]]:
         """Run the missing images through the frozen stages, and yield batches of their indices and activations."""
         from tqdm import tqdm
 
-        front = self.front()
-        part = images if len(missing) == len(images) else subset(images, missing)
-        if view == 0:
-            transforms, seed = eval_transforms(self.preprocessing, self.augment), None
-        else:
-            transforms, seed = train_transforms(self.preprocessing, self.augment), self.seed
-        loader = Loader(part, transforms, front.batch_size, seed, self.workers)
-        order = missing[loader.order(view)]
+        front, done = self.front(), 0
         limits = np.finfo(self.dtype)  # beyond those of float16, activations are clipped
-        batches, quiet, done = loader.batches(view), not sys.stderr.isatty(), 0
-        for batch, _ in tqdm(batches, total=len(loader), desc="features", leave=False, disable=quiet):
+        batches = self._inputs(extraction, view, missing, front.batch_size)
+        total, quiet = -(-len(missing) // front.batch_size), not sys.stderr.isatty()
+        for batch in tqdm(batches, total=total, desc="features", leave=False, disable=quiet):
             activations = front(batch)
             if not np.isfinite(activations).all():
                 raise MstlError("the frozen layers give activations that are not finite: are the weights wrong?")
-            indices = order[done : done + len(activations)]
+            indices = missing[done : done + len(activations)]
             yield indices, np.clip(activations, limits.min, limits.max)
             done += len(activations)
+
+    def _inputs(
+        self, extraction: "Extraction", view: int, missing: NDArray[np.int64], batch_size: int
+    ) -> Iterator[ms.Tensor | NDArray[np.float32]]:
+        """Batches of the missing images, in their order."""
+        images = extraction.images
+        part = images if len(missing) == len(images) else subset(images, missing)
+        if view == 0:
+            loader = Loader(part, eval_transforms(self.preprocessing, self.augment), batch_size, workers=self.workers)
+            yield from (batch for batch, _ in loader.batches())
+            return
+        digests = [extraction.digests[index] for index in missing]
+        operations = train_transforms(self.preprocessing, self.augment)
+        yield from view_batches(part.paths, digests, operations, batch_size, view, self.seed, self.workers)
 
     def _cache(self, extraction: "Extraction", indices: Sequence[int]) -> None:
         """Cache rows, except those of images that have changed since their digest was taken."""
@@ -190,12 +207,14 @@ class Extraction:
     Attributes:
         images: The images.
         stamps: :func:`mstl.data.samples.stamp` of each file, from before its digest was taken.
+        digests: Of each file's content.
         keys: Of each image in the feature cache.
         rows: (N, C, h, w), filled in along the way.
     """
 
     images: ImageSet
     stamps: Sequence[str | None]
+    digests: Sequence[str]
     keys: Sequence[str]
     rows: FloatArray
 

@@ -5,21 +5,26 @@ import logging
 from os import PathLike
 from pathlib import Path
 
-from mstl.config import TrainConfig
+from mstl.config import RECORD
+from mstl.data.manifest import NAME as MANIFEST
+from mstl.data.manifest import Manifest
 from mstl.errors import MstlError
 from mstl.files import make_folder, write_json
+from mstl.training.state import TrainState
 
 logger = logging.getLogger("mstl")
 
 
-def open_folder(folder: Path, config: TrainConfig, resumed: bool) -> Path:
-    """Make the folder of a run, a new one unless the run is resumed, and write its config.json.
+def open_folder(state: TrainState, resumed: bool) -> Path:
+    """Make the folder of a run, a new one unless the run is resumed, and write its manifest.csv and config.json.
 
     Returns:
         The folder.
     """
-    folder = make_folder(folder) if resumed else new_folder(folder)
-    write_json(folder / "config.json", config.to_dict())
+    folder = make_folder(state.folder) if resumed else new_folder(state.folder)
+    if not resumed:
+        Manifest.of(state.train_set, state.val_set).write(folder / MANIFEST)
+    write_json(folder / "config.json", {**state.config.to_dict(), RECORD: state.record.to_dict()})
     logger.info("run: %s", folder)
     return folder
 

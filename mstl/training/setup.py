@@ -1,16 +1,18 @@
 """Setup of a training run: from settings to dataset, model, loaders and optimizer, checked before the first step."""
 
 import logging
+import os
 from os import PathLike
 from pathlib import Path
 
-from mstl.config import Preprocessing, TrainConfig
+from mstl.config import RECORD, Preprocessing, TrainConfig
 from mstl.data.dataset import ImageSet
 from mstl.data.load_data import load_data
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.mixup import Mixer
 from mstl.data.loading.sampler import class_weights
 from mstl.data.loading.transforms import eval_transforms, train_transforms
+from mstl.data.manifest import Manifest
 from mstl.errors import MstlError
 from mstl.models.factory import build_model
 from mstl.runtime.devices import MIXED_PRECISION_DEVICES, set_seed, use_device
@@ -21,6 +23,7 @@ from mstl.training.freeze import BATCH_NORM_STATISTICS
 from mstl.training.optimizers import stage_parameters
 from mstl.training.phase import Phase
 from mstl.training.recipes import ResolvedConfig
+from mstl.training.record import RunRecord
 from mstl.training.resume import SavedRun, data_digest
 from mstl.training.run import TrainingRun
 from mstl.training.state import TrainState
@@ -64,7 +67,10 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
     epoch = 1 if saved is None else max(1, len(saved.record["history"]))
     phase = Phase(settings, model, epoch, weights, processes, len(train_loader))
     digest = data_digest(train_set)
-    state = TrainState(settings, model, preprocessing, folder, train_set, val_set, phase, digest, ema)
+    record = RunRecord(Manifest.of(train_set, val_set).digest, os.getcwd())
+    if saved is not None:
+        record = RunRecord.from_dict(saved.metadata.get(RECORD))
+    state = TrainState(settings, model, preprocessing, folder, train_set, val_set, phase, digest, record, ema)
     if saved is not None:
         saved.restore(state)
     if processes.is_first:

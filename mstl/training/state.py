@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 import mstl
-from mstl.config import Preprocessing
+from mstl.config import RECORD, Preprocessing
 from mstl.data.dataset import ImageSet
 from mstl.evaluation.history import EpochRow, best_row
 from mstl.evaluation.metrics import Evaluation
@@ -19,6 +19,7 @@ from mstl.models.contract import Classifier
 from mstl.training.ema import MovingAverage
 from mstl.training.phase import Phase
 from mstl.training.recipes import ResolvedConfig
+from mstl.training.record import RunRecord
 
 
 @dataclass
@@ -32,6 +33,7 @@ class TrainState:
         folder: The run's folder.
         train_set, val_set: The images to train and to validate on.
         phase: What is trained at present.
+        record: What the run notes of what it used.
         data_digest: Tells whether a resumed run has the same data.
         ema: The moving average of the weights; None without.
         history: A row for each finished epoch.
@@ -54,6 +56,7 @@ class TrainState:
     val_set: ImageSet
     phase: Phase
     data_digest: str = ""
+    record: RunRecord = field(default_factory=RunRecord)
     ema: MovingAverage | None = None
     history: list[EpochRow] = field(default_factory=list)
     evaluation: Evaluation | None = None
@@ -107,4 +110,5 @@ class TrainState:
             "preprocessing": self.preprocessing.to_dict(),
             "metrics": dict(self.history[-1]) if self.history else {},
             "config": self.config.to_dict(),
+            RECORD: self.record.to_dict(),
         }

@@ -50,7 +50,7 @@ def run_training(
     run = prepare(config, resume)
     state, processes = run.state, run.processes
     if processes.is_first:
-        state.folder = run_dir.open_folder(state.folder, state.config, resumed=resume is not None)
+        state.folder = run_dir.open_folder(state, resumed=resume is not None)
         callbacks = [*default_callbacks(state), *callbacks]
     else:
         callbacks = []

@@ -47,7 +47,7 @@ def examine(path: str | os.PathLike[str]) -> ScanResult:
                 notes.append(("rotated", f"EXIF orientation {turned}: it is turned upright"))
         with open(path, "rb") as file:
             native = not needs_pillow(file.read(HEAD))
-        return ScanResult("", "", tuple(notes), native, digest(path)[:32], thumb.tobytes(), before or "")
+        return ScanResult("", "", tuple(notes), native, digest(path), thumb.tobytes(), before or "")
     except UnidentifiedImageError:
         return not_an_image(path)
     except Image.DecompressionBombError as error:  # Pillow's own limit, which it applies while opening

@@ -14,7 +14,7 @@ from mstl.files import make_folder, write_text
 from mstl.runtime.environment import home
 
 logger = logging.getLogger("mstl")
-VERSION = 2  # of what a scan finds and of the stamps; another one makes all that is cached worthless
+VERSION = 3  # of what a scan finds and of the stamps; another one makes all that is cached worthless
 MANY = 2000  # so many files take long enough to read that it is logged
 
 

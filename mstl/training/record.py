@@ -1,0 +1,31 @@
+"""RunRecord: what a run notes of what it used, for whatever reads its folder or checkpoints later."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run used; None stands for what is not recorded, and so unknown.
+
+    It is kept under the key :data:`mstl.config.RECORD` in config.json and in the metadata of best.ckpt and last.ckpt.
+
+    Attributes:
+        manifest: The SHA-256 of the run's manifest.csv (:class:`mstl.data.manifest.Manifest`).
+        directory: The working directory in which the run was started, to which its relative paths refer.
+    """
+
+    manifest: str | None = None
+    directory: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any] | None) -> "RunRecord":
+        """The inverse of :meth:`to_dict`; None and unknown keys, as other versions wrote them, do no harm."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{key: value for key, value in (values or {}).items() if key in known})
