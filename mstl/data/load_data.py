@@ -1,9 +1,11 @@
-"""load_data: find, read, check and split a dataset, into an ImageSet to train on and one to validate on."""
+"""load_data: find, read, check and split a dataset, into ImageSets to train, to validate and to test on."""
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from mstl.data.checking.checks import CheckedDataset, check_dataset
 from mstl.data.checking.findings import case_key
@@ -11,9 +13,32 @@ from mstl.data.checking.messages import log_warnings, no_images
 from mstl.data.dataset import ImageSet, folder_for_mindspore
 from mstl.data.finding.found import Split
 from mstl.data.finding.sources import find_dataset
-from mstl.data.samples import LeftOut
+from mstl.data.samples import LeftOut, Sample
 from mstl.data.split import split_samples
 from mstl.errors import MstlError
+
+ValidatedOn = Literal["val", "test", "split"]
+
+
+@dataclass(frozen=True)
+class DataSplits:
+    """The splits of a dataset, with the same classes: those of the training images.
+
+    Attributes:
+        train: Images to train on.
+        val: Images to validate on, by which the best epoch and the temperature are chosen.
+        test: Images by which nothing is chosen; None if there are none.
+        validated_on: What ``val`` is: the dataset's own validation split ("val"), what it calls its test split where it
+            has no other ("test"), or split off the training images ("split").
+    """
+
+    train: ImageSet
+    val: ImageSet
+    test: ImageSet | None
+    validated_on: ValidatedOn
+
+    def __iter__(self) -> Iterator[ImageSet]:
+        yield from (self.train, self.val) if self.test is None else (self.train, self.val, self.test)
 
 
 def load_data(
@@ -29,8 +54,8 @@ def load_data(
         data: One of
 
             * ``"demo"`` (drawn on this machine) or a known name such as ``"hymenoptera"`` (downloaded once);
-            * a folder with ``train/`` and ``val/`` (or ``valid/``, ``validation/``, ``test/``), each with a folder for
-              each class, or a folder with the class folders alone;
+            * a folder with ``train/`` and ``val/`` (or ``valid/``, ``validation/``, or else ``test/``), each with a
+              folder for each class, or a folder with the class folders alone;
             * a list: a .txt with lines of ``path label``, or a .csv with the header ``path,label`` or
               ``path,label,split``;
             * a zip or tar of one of these.
@@ -41,10 +66,25 @@ def load_data(
 
     Returns:
         Images to train on and images to validate on, with the same classes: those of the training images. Files that
-        cannot be used are left out and logged.
+        cannot be used are left out and logged. :func:`load_splits` gives the test split too.
 
     Raises:
         MstlError: Nothing has that name; or there are no images, fewer than two classes, or classes that do not match.
+    """
+    splits = load_splits(data, val, val_split, seed, strict)
+    return splits.train, splits.val
+
+
+def load_splits(
+    data: str | os.PathLike[str] = "demo",
+    val: str | os.PathLike[str] | None = None,
+    val_split: float = 0.2,
+    seed: int = 1,
+    strict: bool = False,
+) -> DataSplits:
+    """Load a dataset with its test split, if it has one besides images to validate on (``val/`` and ``test/``).
+
+    Arguments and errors are those of :func:`load_data`.
     """
     found = find_dataset(data, val)
     checked = check_dataset(found)
@@ -54,17 +94,27 @@ def load_data(
     for name, split in found.splits.items():
         if not checked.usable[name]:
             raise MstlError(no_images(split, checked))
-    train = checked.usable["train"]
-    classes = ordered_classes(found.train, {sample.label for sample in train})
+    samples = checked.usable["train"]
+    classes = ordered_classes(found.train, {sample.label for sample in samples})
+    test = None if found.test is None else held_out_set(found.test, checked.usable["test"], classes)
     if found.val is None:
-        train, held_out = split_samples(train, checked.groups, val_split, seed, found.train.where)
-        return ImageSet(train, classes, None, warnings, left_out), ImageSet(held_out, classes, None, warnings)
-    held_out = checked.usable["val"]
-    refuse_unknown_classes(found.val.where, {sample.label for sample in held_out}, classes)
-    return (
-        ImageSet(train, classes, folder_for_mindspore(found.train.folder, train, classes), warnings, left_out),
-        ImageSet(held_out, classes, folder_for_mindspore(found.val.folder, held_out, classes)),
-    )
+        samples, held_out = split_samples(samples, checked.groups, val_split, seed, found.train.where)
+        train = ImageSet(samples, classes, None, warnings, left_out)
+        return DataSplits(train, ImageSet(held_out, classes, None, warnings), test, "split")
+    folder = folder_for_mindspore(found.train.folder, samples, classes)
+    train = ImageSet(samples, classes, folder, warnings, left_out)
+    val_set = held_out_set(found.val, checked.usable["val"], classes)
+    return DataSplits(train, val_set, test, "test" if found.val_is_test else "val")
+
+
+def held_out_set(split: Split, samples: tuple[Sample, ...], classes: tuple[str, ...]) -> ImageSet:
+    """The images of a split that is not trained on.
+
+    Raises:
+        MstlError: It has classes that are not trained on.
+    """
+    refuse_unknown_classes(split.where, {sample.label for sample in samples}, classes)
+    return ImageSet(samples, classes, folder_for_mindspore(split.folder, samples, classes))
 
 
 def ordered_classes(train: Split, names: set[str]) -> tuple[str, ...]:
@@ -112,7 +162,7 @@ def refuse_errors(data: str | os.PathLike[str], checked: CheckedDataset) -> None
 
 
 def refuse_unknown_classes(where: Path, names: set[str], classes: Sequence[str]) -> None:
-    """Refuse validation classes that are not trained on.
+    """Refuse classes to validate or to test on that are not trained on.
 
     Raises:
         MstlError: There are some.

@@ -35,7 +35,7 @@ class Sample:
     Attributes:
         path: The file.
         label: Name of its class.
-        split: "train" or "val".
+        split: "train", "val" or "test".
         relative_path: Path below the class folder; for a list, the file's name.
         scan: What reading the file has shown; None until it has been read.
     """

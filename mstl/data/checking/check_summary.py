@@ -11,7 +11,7 @@ from mstl.data.image_files import printable
 from mstl.errors import MstlError
 from mstl.files import atomic_path
 
-VERBS = {"train": "train on", "val": "validate on"}
+VERBS = {"train": "train on", "val": "validate on", "test": "test on"}
 
 
 def summary(data: str, checked: CheckedDataset) -> str:

@@ -20,7 +20,7 @@ class CheckedDataset:
 
     Attributes:
         found: The dataset as it was found, with all samples.
-        usable: The samples of each split ("train", "val") that can be used, each with its scan.
+        usable: The samples of each split ("train", "val", "test") that can be used, each with its scan.
         faults: The scans of the files that cannot be used, by path.
         findings: What is wrong or unusual, by severity.
         groups: A number for each usable file, by path, that versions of one picture share.

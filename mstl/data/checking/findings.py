@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from mstl.data.samples import Sample
 
+USED = {"train": "trained on", "val": "validated on", "test": "tested on"}
+HELD_OUT = {"val": "validation", "test": "test"}
 FEW = 5  # training images of a class, with fewer of which little can be learned
 IMBALANCE = 10  # times as many images of one class as of another
 SEVERITIES = ("error", "warning", "note")  # must be fixed; should be looked at; harmless
@@ -15,7 +17,7 @@ ERRORS = (
     *("leak", "near_leak", "two_labels", "near_two_labels"),
     *("case", "unknown_class"),
 )
-WARNINGS = ("not_an_image", "duplicate", "loose", "loop", "few", "imbalance", "not_validated")
+WARNINGS = ("not_an_image", "duplicate", "loose", "loop", "few", "imbalance", "not_validated", "not_tested")
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,10 @@ class Finding:
 
 
 def repeated_images(usable: Mapping[str, Sequence[Sample]], near_pairs: Sequence[tuple[str, str]]) -> Iterator[Finding]:
-    """Findings about one picture in training and validation, under two labels, or twice in a class.
+    """Findings about one picture in two splits, under two labels, or twice in a class.
 
     Args:
-        usable: Samples of each split, training first.
+        usable: Samples of each split: training, validation, test.
         near_pairs: Pairs of digests of near duplicates.
     """
     near: dict[str, list[str]] = {}
@@ -72,18 +74,18 @@ def describe_pair(prefix: str, problem: str, sample: Sample, other: Sample) -> s
     """The detail of a finding about two samples."""
     same = "looks like" if prefix else "is the same picture as"
     return {
-        "leak": f"{same} {other.path}, which is trained on",
+        "leak": f"{same} {other.path}, which is {USED[other.split]}",
         "two_labels": f"labelled {sample.label}, but {same} {other.path}, labelled {other.label}",
         "duplicate": f"{same} {other.path}",
     }[problem]
 
 
 def class_problems(usable: Mapping[str, Sequence[Sample]]) -> Iterator[Finding]:
-    """Findings about the classes: names, sizes, and whether both splits have them."""
+    """Findings about the classes: names, sizes, and whether all splits have them."""
     train = Counter(sample.label for sample in usable["train"])
-    val = Counter(sample.label for sample in usable.get("val", ()))
+    held_out = {split: Counter(x.label for x in usable[split]) for split in HELD_OUT if split in usable}
     by_key: dict[str, list[str]] = {}
-    for name in sorted({**train, **val}):
+    for name in sorted(set(train).union(*held_out.values())):
         by_key.setdefault(case_key(name), []).append(name)
     for names in by_key.values():
         if len(names) > 1:
@@ -94,11 +96,12 @@ def class_problems(usable: Mapping[str, Sequence[Sample]]) -> Iterator[Finding]:
     if train and max(train.values()) >= IMBALANCE * min(train.values()):
         (most, many), *_, (least, few) = train.most_common()
         yield Finding("", "imbalance", f"{many} training images of {most}, {few} of {least}")
-    if "val" in usable:
-        for name in sorted(val.keys() - train.keys()):
-            yield Finding("", "unknown_class", f"class {name} has {val[name]} validation images but none to train on")
-        for name in sorted(train.keys() - val.keys()):
-            yield Finding("", "not_validated", f"class {name} has no validation image")
+    for split, counts in held_out.items():
+        word = HELD_OUT[split]
+        for name in sorted(counts.keys() - train.keys()):
+            yield Finding("", "unknown_class", f"class {name} has {counts[name]} {word} images but none to train on")
+        for name in sorted(train.keys() - counts.keys()):
+            yield Finding("", "not_validated" if split == "val" else "not_tested", f"class {name} has no {word} image")
 
 
 def case_key(name: str) -> str:

@@ -10,8 +10,8 @@ from mstl.data.image_files import printable
 logger = logging.getLogger("mstl")
 SHOWN = 20  # files named one by one before the rest is only counted
 SAID = {  # before training, each in one line; `mstl data check` says more
-    "leak": "validation images are also trained on, so that the accuracy will look better than it is",
-    "near_leak": "validation images look like ones that are trained on",
+    "leak": "held-out images are also trained or validated on, so that the accuracy will look better than it is",
+    "near_leak": "held-out images look like ones that are trained or validated on",
     "two_labels": "images have two labels",
     "near_two_labels": "images look like ones with another label",
     "case": "classes differ only in how they are written",

@@ -39,7 +39,7 @@ def make_dataset(folder: Path, split: str) -> Split:
 
     Args:
         folder: The folder.
-        split: "train" or "val".
+        split: "train", "val" or "test".
 
     Returns:
         The samples, ordered by class and path.

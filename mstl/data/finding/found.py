@@ -18,7 +18,7 @@ class Oddity(NamedTuple):
 
 @dataclass(frozen=True)
 class Split:
-    """Samples to train on, or to validate on.
+    """Samples to train on, to validate on, or to test on.
 
     Attributes:
         where: The folder or list file they come from, for messages.
@@ -40,27 +40,48 @@ class Split:
         return {sample.label for sample in self.samples}
 
     def renamed(self, name: str) -> "Split":
-        """The same samples as another split, "train" or "val"."""
+        """The same samples as another split, "train", "val" or "test"."""
         return dataclasses.replace(
             self, samples=tuple(dataclasses.replace(sample, split=name) for sample in self.samples)
         )
 
 
 @dataclass(frozen=True)
-class FoundDataset:
+class FoundSplits:
+    """The splits that a folder or a list file holds.
+
+    Attributes:
+        train: Samples to train on.
+        val: Samples to validate on; None if they are to be split off ``train``.
+        test: Samples to test on, by which nothing is chosen; None if there are none.
+        val_is_test: Whether ``val`` is what the dataset calls its test split, as it has none to validate on.
+    """
+
+    train: Split
+    val: Split | None = None
+    test: Split | None = None
+    val_is_test: bool = False
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """Each split by its name, "train", "val" or "test"."""
+        splits = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: split for name, split in splits.items() if split is not None}
+
+    @classmethod
+    def of(cls, train: Split, val: Split | None, test: Split | None) -> "FoundSplits":
+        """The three of a dataset; without one to validate on, that to test on takes its place."""
+        if val is None and test is not None:
+            return cls(train, test.renamed("val"), None, val_is_test=True)
+        return cls(train, val, test)
+
+
+@dataclass(frozen=True)
+class FoundDataset(FoundSplits):
     """All samples of a dataset.
 
     Attributes:
         key: Tells this dataset from others.
-        train: Samples to train on.
-        val: Samples to validate on; None if they are to be split off ``train``.
     """
 
-    key: str
-    train: Split
-    val: Split | None
-
-    @property
-    def splits(self) -> dict[str, Split]:
-        """Each split by its name, "train" or "val"."""
-        return {"train": self.train, "val": self.val} if self.val else {"train": self.train}
+    key: str = ""

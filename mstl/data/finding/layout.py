@@ -6,43 +6,66 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mstl.data.finding.folder import find_classes, make_dataset, visible
-from mstl.data.finding.found import Split
+from mstl.data.finding.found import FoundSplits, Split
 from mstl.data.finding.list_file import LIST_SUFFIXES, Row, read_rows, samples_of_list
 from mstl.errors import MstlError
 
 logger = logging.getLogger("mstl")
 TRAIN_NAMES = ("train", "training")
-VAL_NAMES = ("val", "valid", "validation", "test")  # the first that exists is used
+VAL_NAMES = ("val", "valid", "validation")  # the first that exists is used
+TEST_NAMES = ("test",)
+NAMES = (*TRAIN_NAMES, *VAL_NAMES, *TEST_NAMES)
 
 
-def find_splits(where: Path) -> tuple[Split, Split | None]:
-    """The samples of a folder or a list file: those to train on, and those to validate on (None if there are none).
+def find_splits(where: Path) -> FoundSplits:
+    """The samples of a folder or a list file.
 
     Raises:
-        MstlError: Something cannot be read, is wrong, or has only validation images.
+        MstlError: Something cannot be read, is wrong, or has no training images.
     """
     if where.is_file():
         return splits_of_list(where)
     where = descend(where)
-    train, val = (first_with_classes(where, names) for names in (TRAIN_NAMES, VAL_NAMES))
-    if train is None and val is not None:
-        raise MstlError(f"{where} has {val.name}/ but no train/ folder; put the training images into train/")
+    train, val, test = (first_with_classes(where, names) for names in (TRAIN_NAMES, VAL_NAMES, TEST_NAMES))
+    held_out = val or test
+    if train is None and held_out is not None:
+        raise MstlError(f"{where} has {held_out.name}/ but no train/ folder; put the training images into train/")
     if train is not None:
-        return make_dataset(train, "train"), make_dataset(val, "val") if val else None
-    train_list, val_list = (find_list(where, names) for names in (TRAIN_NAMES, VAL_NAMES))
+        return three_parts(
+            make_dataset(train, "train"),
+            make_dataset(val, "val") if val else None,
+            make_dataset(test, "test") if test else None,
+        )
+    train_list, val_list, test_list = (find_list(where, names) for names in (TRAIN_NAMES, VAL_NAMES, TEST_NAMES))
     if train_list:
-        own_train, own_val = splits_of_list(train_list)
-        return own_train, samples_of_list(val_list, read_rows(val_list), "val") if val_list else own_val
+        own = splits_of_list(train_list)
+        return three_parts(
+            own.train,
+            samples_of_list(val_list, read_rows(val_list), "val") if val_list else own.val,
+            samples_of_list(test_list, read_rows(test_list), "test") if test_list else own.test,
+        )
     only = only_csv(where)
     if only:
         return splits_of_list(only)
     split = make_dataset(where, "train")
-    if split.labels & {*TRAIN_NAMES} and split.labels <= {*TRAIN_NAMES, *VAL_NAMES}:
+    if split.labels & {*TRAIN_NAMES} and split.labels <= {*NAMES}:
         raise MstlError(
             f"{where} has images in {'/, '.join(sorted(split.labels))}/ but no class folders there; a classifier needs "
             "a folder for each class"
         )
-    return split, None
+    return FoundSplits(split)
+
+
+def three_parts(train: Split, val: Split | None, test: Split | None) -> FoundSplits:
+    """The splits of a dataset. A test split without labels, as competitions have it, is left out."""
+    if val is not None and test is not None and not train.labels & test.labels:
+        logger.warning(
+            "data: %s is not used: it has none of the classes to train on, but %s",
+            test.where,
+            ", ".join(sorted(test.labels)[:8]) or "no images",
+        )
+        test = None
+    return FoundSplits.of(train, val, test)
 
 
 def first_with_classes(folder: Path, names: Sequence[str]) -> Path | None:
@@ -76,7 +99,7 @@ def descend(folder: Path) -> Path:
     """The folder itself, or the one inside it if that is all it holds, as in the top folder of an archive."""
     while True:
         inside = [name for name in find_classes(folder) if name != "__MACOSX"]
-        alone = len(inside) == 1 and inside[0] not in (*TRAIN_NAMES, *VAL_NAMES)
+        alone = len(inside) == 1 and inside[0] not in NAMES
         if not alone or find_list(folder, TRAIN_NAMES) or only_csv(folder):
             return folder
         child = folder / inside[0]
@@ -86,7 +109,7 @@ def descend(folder: Path) -> Path:
         logger.info("data: in %s", folder)
 
 
-def splits_of_list(file: Path) -> tuple[Split, Split | None]:
+def splits_of_list(file: Path) -> FoundSplits:
     """The samples of one list, divided by its split column if it has one.
 
     Raises:
@@ -94,21 +117,22 @@ def splits_of_list(file: Path) -> tuple[Split, Split | None]:
     """
     rows = read_rows(file)
     if not rows[0].split:
-        return samples_of_list(file, rows, "train"), None
+        return FoundSplits(samples_of_list(file, rows, "train"))
     by_split: dict[str, list[Row]] = {}
     for row in rows:
         by_split.setdefault(row.split.lower(), []).append(row)
-    unknown = [split for split in by_split if split not in (*TRAIN_NAMES, *VAL_NAMES)]
+    unknown = [split for split in by_split if split not in NAMES]
     if unknown:
-        raise MstlError(
-            f"{file} has the split {unknown[0]!r}; known are {', '.join([TRAIN_NAMES[0], *VAL_NAMES])}: "
-            "correct the column"
-        )
+        known = ", ".join([TRAIN_NAMES[0], *VAL_NAMES, *TEST_NAMES])
+        raise MstlError(f"{file} has the split {unknown[0]!r}; known are {known}: correct the column")
     train = [row for name in TRAIN_NAMES for row in by_split.get(name, [])]
     if not train:
         raise MstlError(f"{file} has no row whose split is train")
     held_out = [name for name in VAL_NAMES if name in by_split]
     if len(held_out) > 1:
         logger.info("data: the split %s is used, not %s", held_out[0], ", ".join(held_out[1:]))
-    val = samples_of_list(file, rows, "val", by_split[held_out[0]]) if held_out else None
-    return samples_of_list(file, rows, "train", train), val
+    return three_parts(
+        samples_of_list(file, rows, "train", train),
+        samples_of_list(file, rows, "val", by_split[held_out[0]]) if held_out else None,
+        samples_of_list(file, rows, "test", by_split["test"]) if "test" in by_split else None,
+    )

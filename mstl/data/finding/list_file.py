@@ -87,7 +87,7 @@ def samples_of_list(file: Path, rows: Sequence[Row], split: str, chosen: Sequenc
     Args:
         file: The list; relative paths in it start at its folder.
         rows: All rows of the list, which decide the class names.
-        split: "train" or "val".
+        split: "train", "val" or "test".
         chosen: The rows to take; all if None.
 
     Returns:

@@ -1,14 +1,17 @@
 """Sources: what ``--data`` and ``--val`` name (a known dataset, a folder, a list or an archive) and its samples."""
 
 import difflib
+import logging
 import os
 from pathlib import Path
 
 from mstl.data.finding import archive, demo, known_datasets
-from mstl.data.finding.found import FoundDataset
-from mstl.data.finding.layout import find_splits
+from mstl.data.finding.found import FoundDataset, FoundSplits, Split
+from mstl.data.finding.layout import find_splits, three_parts
 from mstl.data.finding.list_file import LIST_SUFFIXES
 from mstl.errors import MstlError
+
+logger = logging.getLogger("mstl")
 
 
 def find_dataset(data: str | os.PathLike[str], val: str | os.PathLike[str] | None = None) -> FoundDataset:
@@ -23,13 +26,31 @@ def find_dataset(data: str | os.PathLike[str], val: str | os.PathLike[str] | Non
         MstlError: Nothing has that name, or it holds nothing that could be a dataset.
     """
     where = locate(os.fspath(data))
-    train, own_val = find_splits(where)
+    own = find_splits(where)
     key = str(where.resolve())
-    if val is None:
-        return FoundDataset(key, train, own_val)
-    val_where = locate(os.fspath(val))
-    other_train, other_val = find_splits(val_where)
-    return FoundDataset(f"{key}\0{val_where.resolve()}", train, (other_val or other_train).renamed("val"))
+    if val is not None:
+        val_where = locate(os.fspath(val))
+        key += f"\0{val_where.resolve()}"
+        own = with_validation(own, find_splits(val_where))
+    elif own.val_is_test and own.val is not None:
+        logger.info("data: %s is validated on, as there is no other part for that", own.val.where)
+    return FoundDataset(own.train, own.val, own.test, own.val_is_test, key)
+
+
+def with_validation(own: FoundSplits, other: FoundSplits) -> FoundSplits:
+    """The splits of a dataset, validated on those of another; its own test split is tested on, unless it is that."""
+    val = (other.val or other.train).renamed("val")
+    test = own.val.renamed("test") if own.val_is_test and own.val is not None else own.test
+    if test is not None and same_samples(test, val):
+        return FoundSplits(own.train, val, None, val_is_test=True)
+    return three_parts(own.train, val, test)
+
+
+def same_samples(one: Split, other: Split) -> bool:
+    """Whether two splits are the same folder, or the same files of a list."""
+    if one.folder is not None and other.folder is not None:
+        return os.path.realpath(one.folder) == os.path.realpath(other.folder)
+    return {sample.path for sample in one.samples} == {sample.path for sample in other.samples}
 
 
 def locate(data: str) -> Path:
