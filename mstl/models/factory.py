@@ -9,7 +9,7 @@ from mstl.models.contract import Classifier
 from mstl.models.efficientnet_lite import EfficientNetLite
 from mstl.models.layers import Padding
 from mstl.models.loading import SUFFIXES, load_weights, read_weights
-from mstl.models.pretrained import find_entry
+from mstl.models.pretrained import WeightsEntry, find_entry
 from mstl.models.resnet import BasicBlock, Bottleneck, ResNet
 from mstl.models.weights_files import first_local, locate
 from mstl.runtime.environment import offline
@@ -78,11 +78,16 @@ def find_weights(name: str, weights: str | Path) -> Path:
     Raises:
         MstlError: There are no such weights, or their file cannot be downloaded.
     """
+    return find_weights_entry(name, weights)[0]
+
+
+def find_weights_entry(name: str, weights: str | Path) -> tuple[Path, WeightsEntry | None]:
+    """The file of :func:`find_weights`, and its entry in the table of weights; None if ``weights`` is a file."""
     if Path(weights).is_file():
-        return Path(weights)
+        return Path(weights), None
     if str(weights).endswith(SUFFIXES):
         raise MstlError(f"no weights file at {weights}")
     entry = find_entry(name, str(weights))
     if str(weights) == "default" and offline():
         entry = first_local(name) or entry
-    return locate(entry)
+    return locate(entry), entry

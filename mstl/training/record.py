@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mstl.data.load_data import ValidatedOn
+from mstl.models.weights_source import WeightsSource
+
 
 @dataclass(frozen=True)
 class RunRecord:
@@ -15,10 +18,16 @@ class RunRecord:
     Attributes:
         manifest: The SHA-256 of the run's manifest.csv (:class:`mstl.data.manifest.Manifest`).
         directory: The working directory in which the run was started, to which its relative paths refer.
+        weights: The pretrained weights that were loaded.
+        validated_on: What the validation images were; see :class:`mstl.data.load_data.DataSplits`.
+        test_images: Number of images of the test split; 0 if there is none.
     """
 
     manifest: str | None = None
     directory: str | None = None
+    weights: WeightsSource | None = None
+    validated_on: ValidatedOn | None = None
+    test_images: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
@@ -28,4 +37,7 @@ class RunRecord:
     def from_dict(cls, values: Mapping[str, Any] | None) -> "RunRecord":
         """The inverse of :meth:`to_dict`; None and unknown keys, as other versions wrote them, do no harm."""
         known = {field.name for field in dataclasses.fields(cls)}
-        return cls(**{key: value for key, value in (values or {}).items() if key in known})
+        kept = {key: value for key, value in (values or {}).items() if key in known}
+        if kept.get("weights") is not None:
+            kept["weights"] = WeightsSource.from_dict(kept["weights"])
+        return cls(**kept)

@@ -23,7 +23,7 @@ def open_folder(state: TrainState, resumed: bool) -> Path:
     """
     folder = make_folder(state.folder) if resumed else new_folder(state.folder)
     if not resumed:
-        Manifest.of(state.train_set, state.val_set).write(folder / MANIFEST)
+        Manifest.of(*state.image_sets).write(folder / MANIFEST)
     write_json(folder / "config.json", {**state.config.to_dict(), RECORD: state.record.to_dict()})
     logger.info("run: %s", folder)
     return folder

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mstl.config import RECORD, Preprocessing, TrainConfig
 from mstl.data.dataset import ImageSet
-from mstl.data.load_data import load_data
+from mstl.data.load_data import DataSplits, load_splits
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.mixup import Mixer
 from mstl.data.loading.sampler import class_weights
@@ -15,6 +15,7 @@ from mstl.data.loading.transforms import eval_transforms, train_transforms
 from mstl.data.manifest import Manifest
 from mstl.errors import MstlError
 from mstl.models.factory import build_model
+from mstl.models.weights_source import WeightsSource
 from mstl.runtime.devices import MIXED_PRECISION_DEVICES, set_seed, use_device
 from mstl.runtime.processes import ProcessGroup, join_process_group
 from mstl.training import recipes, run_dir
@@ -46,18 +47,22 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
         config = saved.resumed_config(config)
     device, processes = use_device(config.device), join_process_group()
     data = recipes.early_setting(config, "data")
-    train_set, val_set = load_data(data, config.val, config.val_split, config.seed, config.strict)
+    splits = load_splits(data, config.val, config.val_split, config.seed, config.strict)
+    train_set, val_set = splits.train, splits.val
     num_classes = len(train_set.classes)
     settings, reason = recipes.resolve(config, len(train_set), num_classes)
     check_device(settings, device, processes)
     set_seed(settings.seed)
 
     if saved is None:
-        model = build_model(settings.model, num_classes, settings.weights)
+        source = WeightsSource.find(settings.model, settings.weights)
+        model = build_model(settings.model, num_classes, source.path)
+        record = new_record(splits, source)
         preprocessing = model.preprocessing.at(settings.image_size)
         folder = Path(settings.out or run_dir.default_folder(data, settings.model))
     else:
         model, preprocessing, folder = saved.build_model(num_classes), saved.preprocessing, saved.folder
+        record = RunRecord.from_dict(saved.metadata.get(RECORD))
     train_loader, val_loader = make_loaders(settings, preprocessing, train_set, val_set, processes)
     mixer = Mixer(num_classes, settings.mixup, settings.cutmix, settings.smoothing, settings.seed)
     weights = class_weights(train_set.labels, num_classes) if settings.class_weights == "balanced" else None
@@ -67,15 +72,19 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
     epoch = 1 if saved is None else max(1, len(saved.record["history"]))
     phase = Phase(settings, model, epoch, weights, processes, len(train_loader))
     digest = data_digest(train_set)
-    record = RunRecord(Manifest.of(train_set, val_set).digest, os.getcwd())
-    if saved is not None:
-        record = RunRecord.from_dict(saved.metadata.get(RECORD))
     state = TrainState(settings, model, preprocessing, folder, train_set, val_set, phase, digest, record, ema)
+    state.test_set = splits.test
     if saved is not None:
         saved.restore(state)
     if processes.is_first:
         log_setup(state, device, processes, reason)
     return TrainingRun(state, train_loader, val_loader, mixer, weights, processes)
+
+
+def new_record(splits: DataSplits, source: WeightsSource) -> RunRecord:
+    """What a new run notes of what it uses."""
+    digest, test_images = Manifest.of(*splits).digest, 0 if splits.test is None else len(splits.test)
+    return RunRecord(digest, os.getcwd(), source, splits.validated_on, test_images)
 
 
 def make_loaders(
@@ -131,7 +140,9 @@ def log_setup(state: TrainState, device: str, processes: ProcessGroup, reason: s
     names = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
     sizes = (len(train_set), len(state.val_set), len(classes))
     logger.info("data: %s, %d training and %d validation images of %d classes (%s)", config.data, *sizes, names)
-    logger.info("model: %s, weights %s", config.model, config.weights)
+    if state.test_set is not None:
+        logger.info("data: %d test images, for the best epoch at the end of the run", len(state.test_set))
+    logger.info("model: %s, weights %s", config.model, state.record.weights or config.weights)
     logger.info("%-8s %12s %12s %14s", "stage", "trained", "frozen", "learning rate")
     scales = {group.stage: group.lr_scale for group in state.phase.optimizer.groups}
     for stage, parameters in stage_parameters(state.model).items():

@@ -32,6 +32,7 @@ class TrainState:
         preprocessing: How an image becomes the model's input.
         folder: The run's folder.
         train_set, val_set: The images to train and to validate on.
+        test_set: The images to test the best epoch on, at the end of the run; None if there are none.
         phase: What is trained at present.
         record: What the run notes of what it used.
         data_digest: Tells whether a resumed run has the same data.
@@ -41,6 +42,7 @@ class TrainState:
         best_evaluation: The validation of the best epoch; None if that was before the run was resumed.
         best_parameters: The parameters trained in this phase, by name, as they were after the best epoch. None if that
             was in an earlier phase or before the run was resumed; then only best.ckpt has them.
+        test_evaluation: The best epoch's, on the test images; None before the end of the run, and without such images.
         rejector: The rejector in best.ckpt; None until that is written, and if there are no features to fit it on.
         stop: A callback sets this to the reason to end the run after this epoch.
         interrupted: Whether Ctrl-C ended the run.
@@ -66,12 +68,19 @@ class TrainState:
     stop: str = ""
     interrupted: bool = False
     seconds: float = 0.0
+    test_set: ImageSet | None = None
+    test_evaluation: Evaluation | None = None
     to_html: "Callable[[TrainState], str] | None" = field(default=None, repr=False)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes."""
         return self.train_set.classes
+
+    @property
+    def image_sets(self) -> list[ImageSet]:
+        """The images of each split: training, validation and, if there are any, test."""
+        return [images for images in (self.train_set, self.val_set, self.test_set) if images is not None]
 
     @property
     def best(self) -> EpochRow | None:
