@@ -85,7 +85,11 @@ def errors(photos, tmp_path):
         ),
         "unknown model": (train_command, ["--data", photos, "--model", "vgg16"], "unknown model 'vgg16'"),
         "unknown weights": (train_command, ["--data", photos, "--weights", "imagenet21k"], "no weights 'imagenet21k'"),
-        "damaged weights": (train_command, ["--data", photos, "--weights", tmp_path / "file.ckpt"], "is not a checkpoint"),
+        "damaged weights": (
+            train_command,
+            ["--data", photos, "--weights", tmp_path / "file.ckpt"],
+            "is not a checkpoint",
+        ),
         "absent device": (train_command, ["--data", photos, "--device", "Ascend"], "does not work here"),
         "negative rate": (train_command, ["--lr", "-1"], "lr must be above 0"),
         "no checkpoint": (visualize_command, [tmp_path / "file.ckpt"], "is not a checkpoint"),
