@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mstl.evaluation.metrics import Evaluation
 from mstl.files import write_text
 from mstl.report import inline_images, verdict
 from mstl.report.inline_images import Chart
@@ -46,6 +45,8 @@ def sentence(runs: Sequence[RunReport]) -> str:
     best, *others = runs
     low, high = best.evaluation.interval
     text = f"“{best.name}” is best with {share(best.evaluation.accuracy)} (95% interval {share(low)} to {share(high)})"
+    if not all(run.digests for run in runs):
+        return f"{text}, but it is not known whether all runs were validated on the same images."
     if not all(comparable(best, other) for other in others):
         return f"{text}, but not all runs were validated on the same images, so this does not show which is better."
     worse = sum(against(best, other).p < SIGNIFICANT for other in others)
@@ -72,21 +73,24 @@ class Difference:
 
 
 def against(best: RunReport, run: RunReport) -> Difference:
-    """McNemar's test of two runs on the same images."""
-    first, second = (each.evaluation.predictions == each.evaluation.labels for each in (best, run))
+    """McNemar's test of two runs on the same images, in whatever order each has them."""
+    first, second = (
+        (each.evaluation.predictions == each.evaluation.labels)[[index for *_, index in labelled_contents(each)]]
+        for each in (best, run)
+    )
     return Difference(*verdict.mcnemar(first, second))
 
 
 def comparable(first: RunReport, second: RunReport) -> bool:
-    """Whether two runs were validated on the same images with the same labels."""
-    one, other = first.evaluation, second.evaluation
-    return one.classes == other.classes and labelled_files(one) == labelled_files(other)
+    """Whether two runs were validated on the same images with the same labels, wherever the files were."""
+    one, other = ([(digest, label) for digest, label, _ in labelled_contents(run)] for run in (first, second))
+    return bool(one) and first.evaluation.classes == second.evaluation.classes and one == other
 
 
-def labelled_files(evaluation: Evaluation) -> list[tuple[str, int]]:
-    """File names with their labels; not whole paths, as a run may come from another machine."""
-    names = [str(path).replace("\\", "/").rsplit("/", 1)[-1] for path in evaluation.paths]
-    return list(zip(names, evaluation.labels.tolist(), strict=True))
+def labelled_contents(run: RunReport) -> list[tuple[str, int, int]]:
+    """The digest, the label and the index of each validation image, sorted; none if the digests are unknown."""
+    labels = run.evaluation.labels.tolist()
+    return sorted(zip(run.digests, labels, range(len(labels)), strict=True)) if run.digests else []
 
 
 def row(run: RunReport, best: RunReport) -> dict[str, Any]:

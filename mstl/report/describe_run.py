@@ -1,26 +1,30 @@
 """From a run to its RunReport: when it ends, or later from its folder."""
 
 import json
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mstl.errors import MstlError
+from mstl.report.plots.grids import GREY
 from mstl.report.run_report import KEPT, WORST, RunReport, WorstImages, load_run_report, save_run_report
 
 if TYPE_CHECKING:  # MindSpore is loaded only if something must be computed
-    from mindspore import nn
-
     from mstl.config import Preprocessing
     from mstl.data.dataset import ImageSet
     from mstl.evaluation.history import EpochRow
     from mstl.evaluation.metrics import Evaluation
     from mstl.evaluation.rejection import Rejector
+    from mstl.models.contract import Classifier
 
 
 def describe_run(
     folder: Path,
     *,
-    model: "nn.Cell",
+    model: "Classifier",
     preprocessing: "Preprocessing",
     train_set: "ImageSet | None",
     val_set: "ImageSet",
@@ -44,13 +48,8 @@ def describe_run(
         rejector: The one in best.ckpt; None if it has none.
         seconds: Duration of the run.
     """
-    from mstl.data.dataset import subset
-    from mstl.data.loading.transforms import eval_transforms
-    from mstl.report.gradcam import gradcam_images
-
-    worst = evaluation.worst(WORST)
-    transforms = eval_transforms(preprocessing, config["augment"])
-    images, heat_maps = gradcam_images(model, subset(val_set, worst), transforms, preprocessing)
+    worst = evaluation.worst(WORST).tolist()
+    missing = missing_images(val_set, worst)
     return RunReport(
         name=folder.name,
         evaluation=evaluation,
@@ -62,8 +61,41 @@ def describe_run(
         seconds=seconds,
         warnings=() if train_set is None else train_set.warnings,
         rejector=None if rejector is None else rejector.to_record(),
-        worst=WorstImages.resized(worst, images, heat_maps),
+        worst=show_worst(model, val_set, worst, missing, preprocessing, config["augment"]),
+        digests=val_set.digests,
+        missing=tuple(val_set.paths[index] for index in sorted(missing)),
     )
+
+
+def missing_images(images: "ImageSet", shown: Iterable[int]) -> set[int]:
+    """The images whose files are gone by now, and those of the shown ones that cannot be read or have changed."""
+    from mstl.data.checking.scan import examine
+
+    gone = {index for index, path in enumerate(images.paths) if not os.path.isfile(path)}
+    return gone | {index for index in shown if examine(images.paths[index]).digest != images.digests[index]}
+
+
+def show_worst(
+    model: "Classifier",
+    images: "ImageSet",
+    worst: list[int],
+    missing: set[int],
+    preprocessing: "Preprocessing",
+    augment: str,
+) -> WorstImages:
+    """The worst images as the model sees them, and where it looked in them; the missing ones are grey."""
+    from mstl.data.dataset import subset
+    from mstl.data.loading.transforms import eval_transforms
+    from mstl.report.gradcam import gradcam_images
+
+    there = [index for index in worst if index not in missing]
+    size = preprocessing.image_size
+    pixels, heat_maps = np.full((len(worst), size, size, 3), GREY, np.uint8), np.zeros((len(worst), size, size))
+    if there:
+        places = [worst.index(index) for index in there]
+        transforms = eval_transforms(preprocessing, augment)
+        pixels[places], heat_maps[places] = gradcam_images(model, subset(images, there), transforms, preprocessing)
+    return WorstImages.resized(worst, pixels, heat_maps.astype(np.float32))
 
 
 def describe_folder(folder: Path, device: str = "auto") -> RunReport:

@@ -35,6 +35,7 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
         "confusions": verdict.most_confused(evaluation, 10),
         **class_table(evaluation),
         **worst_images(evaluation, run.worst_images()),
+        "missing": run.missing,
         **calibration(run),
         "warnings": run.warnings,
         "settings": {key: value for key, value in run.config.items() if value is not None},

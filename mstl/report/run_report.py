@@ -16,10 +16,11 @@ from mstl.evaluation.history import EpochRow
 from mstl.evaluation.metrics import Evaluation
 from mstl.evaluation.rejection import RejectorRecord
 from mstl.files import atomic_path
-from mstl.report.plots.grids import middle_square
+from mstl.report.plots.grids import image_or_grey
 
 KEPT = "report.npz"
-FORMAT = 2  # of that file
+FORMAT = 3  # of that file
+TUPLES = ("warnings", "digests", "missing")  # of texts, which JSON has as lists
 WORST = 12  # images that a page shows
 SIDE = 192  # of these images, in pixels
 
@@ -76,6 +77,8 @@ class RunReport:
         rejector: The rejector in the checkpoint, as :meth:`mstl.evaluation.rejection.Rejector.to_record` gives it;
             None if there is none.
         worst: The images that are shown; None for those of ``evaluation.worst``, read from their files.
+        digests: The SHA-256 of each validation image's content, in the order of the evaluation; empty if unknown.
+        missing: Paths of validation images that could not be read any more when this was made.
     """
 
     name: str
@@ -89,21 +92,15 @@ class RunReport:
     warnings: tuple[str, ...] = ()
     rejector: RejectorRecord | None = None
     worst: WorstImages | None = None
+    digests: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def worst_images(self) -> WorstImages:
         """The images that are shown, read from their files if they are not given."""
         if self.worst is not None:
             return self.worst
         indices = self.evaluation.worst(WORST)
-        return WorstImages.resized(indices, [image_or_grey(self.evaluation.paths[index]) for index in indices])
-
-
-def image_or_grey(path: str) -> NDArray[np.uint8]:
-    """An image's middle square; grey if it cannot be read, as its file may be gone by now."""
-    try:
-        return middle_square(path, SIDE)
-    except OSError:
-        return np.full((SIDE, SIDE, 3), 128, np.uint8)
+        return WorstImages.resized(indices, [image_or_grey(self.evaluation.paths[index], SIDE) for index in indices])
 
 
 def save_run_report(folder: str | os.PathLike[str], run: RunReport) -> None:
@@ -117,7 +114,7 @@ def save_run_report(folder: str | os.PathLike[str], run: RunReport) -> None:
         "checkpoint": Path(run.checkpoint).name,
         "worst": list(worst.indices),
         **{key: getattr(run, key) for key in ("config", "history", "model", "train_count", "seconds", "rejector")},
-        "warnings": list(run.warnings),
+        **{key: list(getattr(run, key)) for key in TUPLES},
     }
     arrays: dict[str, NDArray[Any]] = {
         "record": np.array(json.dumps(record)),
@@ -153,5 +150,6 @@ def load_run_report(folder: str | os.PathLike[str]) -> RunReport:
     evaluation = Evaluation(arrays["logits"], arrays["labels"], tuple(classes), tuple(paths), temperature=temperature)
     heat_maps = arrays["heat_maps"] / np.float32(255) if "heat_maps" in arrays else None
     record["worst"] = WorstImages(tuple(record["worst"]), arrays["images"], heat_maps)
-    record["checkpoint"], record["warnings"] = folder / record["checkpoint"], tuple(record["warnings"])
+    record["checkpoint"] = folder / record["checkpoint"]
+    record.update({key: tuple(record[key]) for key in TUPLES})
     return RunReport(name=folder.resolve().name, evaluation=evaluation, **record)

@@ -22,7 +22,7 @@ from mstl.config import TrainConfig
 from mstl.errors import MstlError
 from mstl.evaluation.metrics import Evaluation
 from mstl.report import verdict
-from mstl.report.comparison import sentence, write_comparison
+from mstl.report.comparison import against, comparable, sentence, write_comparison
 from mstl.report.notebook import history_html
 from mstl.report.rendering import duration
 from mstl.report.run_page import write_report
@@ -403,7 +403,8 @@ def comparison_runs():
     for name, wrong, rate in (("<second>", 3, 0.1), ("best", 2, 0.2), ("worst", 8, 0.2)):
         predictions = [1 - label if index < wrong else label for index, label in enumerate(labels)]
         config = {"lr": rate, "model": "resnet18"}
-        runs.append(run_of(evaluation_of(labels, predictions, "ab"), name, config=config, warnings=("leak",)))
+        evaluation = evaluation_of(labels, predictions, "ab")
+        runs.append(run_of(evaluation, name, config=config, warnings=("leak",), digests=tuple("0123456789")))
     return runs
 
 
@@ -436,13 +437,31 @@ def test_the_sentence_says_what_is_significant(compared, verdict):
 
 
 def test_runs_on_other_photos_are_not_compared(tmp_path):
+    """Of the same names and labels, as many data sets have them."""
     one, two, _ = comparison_runs()
-    other = dataclasses.replace(two.evaluation, paths=tuple(f"other{n}" for n in range(10)))
-    write_comparison(tmp_path / "comparison.html", [one, dataclasses.replace(two, evaluation=other, config=one.config)])
+    other = dataclasses.replace(two, config=one.config, digests=tuple("abcdefghij"))
+    write_comparison(tmp_path / "comparison.html", [one, other])
     page = read(tmp_path / "comparison.html")
     assert "not all runs were validated on the same images" in page.text("header")
     assert page.tables[0][2][-1] == "other images"
     assert "have the same settings" in page.text("main")
+
+
+def test_the_same_photos_under_other_names_and_in_another_order_are_compared():
+    one, two, _ = comparison_runs()
+    order = np.random.default_rng(3).permutation(10)
+    evaluation = dataclasses.replace(two.evaluation.part(order), paths=tuple(f"other{n}" for n in range(10)))
+    moved = dataclasses.replace(two, evaluation=evaluation, digests=tuple(two.digests[index] for index in order))
+    assert comparable(one, moved) and against(one, moved) == against(one, two)
+    relabelled = dataclasses.replace(moved, evaluation=dataclasses.replace(evaluation, labels=1 - evaluation.labels))
+    assert not comparable(one, relabelled)
+
+
+def test_whether_photos_are_the_same_may_be_unknown():
+    one, two, _ = comparison_runs()
+    unknown = dataclasses.replace(two, digests=())
+    assert not comparable(one, unknown) and not comparable(unknown, unknown)
+    assert sentence([one, unknown]).endswith("it is not known whether all runs were validated on the same images.")
 
 
 def test_a_run_in_a_notebook():

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+GREY = 128  # of an image whose file is gone
 NAME = 22  # columns of a class name above an image
 
 
@@ -23,12 +24,9 @@ def prediction_grid(evaluation: Evaluation, count: int = 12, seed: int = 0) -> "
     """Images with the predicted class above: blue where it is right, red and with a cross where it is wrong.
 
     Args:
-        evaluation: Of the images, whose files must be there.
+        evaluation: Of the images. One whose file cannot be read any more is grey.
         count: Number of images, drawn at random.
         seed: Of the draw.
-
-    Raises:
-        OSError: An image cannot be read.
     """
     chosen = np.random.default_rng(seed).permutation(evaluation.total)[:count]
     figure, places = grid(len(chosen), 2.6, 2.8)
@@ -38,7 +36,7 @@ def prediction_grid(evaluation: Evaluation, count: int = 12, seed: int = 0) -> "
         title = f"{label(evaluation.classes[predicted], NAME)} {probabilities[index, predicted]:.0%}"
         if predicted != own:
             title = f"{MARK} {title}\n(is {label(evaluation.classes[own], NAME)})"
-        place.imshow(middle_square(evaluation.paths[index]))
+        place.imshow(image_or_grey(evaluation.paths[index]))
         place.set_title(title, color=RIGHT if predicted == own else WRONG, fontsize=11)
     figure.suptitle(
         f"{evaluation.correct} of {evaluation.total} images right ({evaluation.accuracy:.3f}); "
@@ -52,11 +50,8 @@ def worst_grid(evaluation: Evaluation, count: int = 12) -> "Figure":
     """The images whose own class was given the least probability, the worst first.
 
     Args:
-        evaluation: Of the images, whose files must be there.
+        evaluation: Of the images. One whose file cannot be read any more is grey.
         count: Number of images, at most.
-
-    Raises:
-        OSError: An image cannot be read.
     """
     probabilities, predictions = evaluation.probabilities, evaluation.predictions
     chosen = sorted(evaluation.worst(count), key=lambda index: float(probabilities[index, evaluation.labels[index]]))
@@ -66,7 +61,7 @@ def worst_grid(evaluation: Evaluation, count: int = 12) -> "Figure":
         title = f"is {label(evaluation.classes[own], NAME)} ({share(probabilities[index, own])})"
         if predicted != own:
             title += f"\n{MARK} {label(evaluation.classes[predicted], NAME)} ({share(probabilities[index, predicted])})"
-        place.imshow(middle_square(evaluation.paths[index]))
+        place.imshow(image_or_grey(evaluation.paths[index]))
         place.set_title(title, color=RIGHT if predicted == own else WRONG, fontsize=10)
     figure.suptitle(
         f"The {len(chosen)} worst of {evaluation.total} images, with the probabilities of own and predicted class",
@@ -112,6 +107,14 @@ def grid(count: int, width: float, height: float, columns: int = 4) -> tuple["Fi
     for place in axes:
         place.axis("off")
     return figure, axes[:count]
+
+
+def image_or_grey(path: str | os.PathLike[str], side: int = 256) -> NDArray[np.uint8]:
+    """An image's :func:`middle_square`; grey if it cannot be read, as its file may be gone by now."""
+    try:
+        return middle_square(path, side)
+    except Exception:  # Pillow raises whatever its many decoders do
+        return np.full((side, side, 3), GREY, np.uint8)
 
 
 def middle_square(path: str | os.PathLike[str], side: int = 256) -> NDArray[np.uint8]:

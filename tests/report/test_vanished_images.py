@@ -1,0 +1,62 @@
+"""An image that vanishes after the last epoch costs a finished run nothing: its page says which are missing."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mstl
+from mstl.report.run_report import load_run_report
+from tests.conftest import write_photo
+
+pytestmark = pytest.mark.usefixtures("narrow_model")
+TINY = {"model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 4, "epochs": 1, "workers": 1}
+
+
+class Vandal:
+    """Takes images away when the last epoch is over, before anything is drawn."""
+
+    def __init__(self, act):
+        self.act = act
+
+    def on_end(self, state):
+        self.act([Path(path) for path in state.val_set.paths])
+
+
+def delete_first(paths):
+    paths[0].unlink()
+
+
+def delete_all(paths):
+    for path in paths:
+        path.unlink()
+
+
+def replace_first(paths):
+    write_photo(paths[0], (5, 5, 5), 999)
+
+
+def break_first(paths):
+    paths[0].write_bytes(b"\xff\xd8\xff\xe0 nothing")
+
+
+@pytest.mark.parametrize(
+    ("act", "count"), [(delete_first, 1), (delete_all, 6), (replace_first, 1), (break_first, 1)], ids=lambda x: str(x)
+)
+def test_a_finished_run_stays_finished(photos, tmp_path, act, count):
+    state = mstl.fit(data=str(photos), out=str(tmp_path / "run"), callbacks=[Vandal(act)], **TINY)
+    page = (state.folder / "report.html").read_text(encoding="utf-8")
+    assert f"{count} of the 6 validation images could not be read any more, or had changed" in page
+    assert Path(state.val_set.paths[0]).name in page
+    run = load_run_report(state.folder)
+    assert run.missing == state.val_set.paths[:count] and run.digests == state.val_set.digests
+    grey = [index for index, image in zip(run.worst.indices, run.worst.images, strict=True) if np.ptp(image) == 0]
+    assert sorted(grey) == list(range(count))
+    with Image.open(state.folder / "predictions.png") as picture:
+        picture.load()
+
+
+def test_nothing_missing_is_not_mentioned(photos, tmp_path):
+    state = mstl.fit(data=str(photos), out=str(tmp_path / "run"), **TINY)
+    assert "could not be read" not in (state.folder / "report.html").read_text(encoding="utf-8")
