@@ -1,7 +1,7 @@
 """``mstl evaluate best.ckpt``: metrics, plots and probable label errors of a checkpoint."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:  # MindSpore is loaded only when images are evaluated
 ALL_CLASSES = 40  # up to so many classes, the table has all
 WORST_CLASSES = 20  # rows of the table of more classes
 IMAGES = 12  # in a picture
-SUSPECTS = 5  # that are printed
 
 
 @shared.command
@@ -39,6 +38,7 @@ def main(checkpoint: Path, data: str | None, out: Path | None, wanted: bool, dev
     """
     from mstl.files import make_folder, write_json
     from mstl.predictor import Predictor
+    from mstl.report.suspects import check_labels
 
     predictor = Predictor(checkpoint, device)
     training, validation = predictor.image_sets(data)
@@ -48,7 +48,8 @@ def main(checkpoint: Path, data: str | None, out: Path | None, wanted: bool, dev
     write_json(out / "evaluation.json", evaluation.to_dict())
     draw(evaluation, out)
     if wanted:
-        print(find_suspects([evaluation] if training is None else [predictor.evaluate(training), evaluation], out))
+        evaluations = [evaluation] if training is None else [predictor.evaluate(training), evaluation]
+        print(check_labels(predictor, [validation] if training is None else [training, validation], evaluations, out))
     print(f"figures and pictures in {out}")
 
 
@@ -110,30 +111,3 @@ def draw(evaluation: "Evaluation", out: Path) -> None:
         wrong = evaluation.total - evaluation.correct
         grid.suptitle(f"The {len(chosen)} most confident of {wrong:,} mistakes, with the probabilities of both classes")
         plots.save(grid, mistakes)
-
-
-def find_suspects(evaluations: Sequence["Evaluation"], out: Path) -> str:
-    """Write suspects.csv about the images of one or more evaluations.
-
-    Returns:
-        Lines that say what was found.
-    """
-    import numpy as np
-
-    from mstl.data.image_files import printable
-    from mstl.evaluation.label_errors import find_label_errors, write_label_errors
-
-    total = sum(evaluation.total for evaluation in evaluations)
-    kept = [evaluation.features for evaluation in evaluations if evaluation.features is not None]
-    if len(kept) < len(evaluations):
-        return f"labels: not checked, as {total:,} images are too many"
-    labels = np.concatenate([evaluation.labels for evaluation in evaluations])
-    paths = [path for evaluation in evaluations for path in evaluation.paths]
-    found = find_label_errors(np.concatenate(kept), labels, evaluations[0].classes, paths)
-    write_label_errors(out / "suspects.csv", found)
-    lines = [f"labels: {len(found):,} of {total:,} look wrong (suspects.csv)" + (", most of all" if found else "")]
-    for suspect in found[:SUSPECTS]:
-        lines.append(
-            f"  {printable(suspect.path)}: {printable(suspect.label)}, looks like {printable(suspect.suggested)}"
-        )
-    return "\n".join(lines)

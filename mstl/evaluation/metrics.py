@@ -39,7 +39,8 @@ class Evaluation:
         labels: (N,).
         classes: Names.
         paths: (N,) files.
-        features: (N, F) inputs of the model's head; None where they were not kept.
+        features: (N, F) inputs of the model's head, or (n, F) of those in ``featured``; None where none were kept.
+        featured: (n,) sorted indices of the samples whose features are kept; None for all.
         temperature: Divides the logits before the softmax. It changes neither predictions nor ``loss``.
     """
 
@@ -49,19 +50,21 @@ class Evaluation:
     paths: tuple[str, ...]
     features: NDArray[np.float32] | None = None
     temperature: float = 1.0
+    featured: NDArray[np.intp] | None = None
 
     def calibrated(self, temperature: float) -> "Evaluation":
         """A copy with another temperature (see :func:`mstl.evaluation.calibration.fit_temperature`)."""
         return replace(self, temperature=temperature)
 
     def part(self, indices: NDArray[np.integer[Any]]) -> "Evaluation":
-        """The evaluation of the samples with these indices alone."""
+        """The evaluation of the samples with these indices alone, with features if those of all samples are kept."""
         return replace(
             self,
             logits=self.logits[indices],
             labels=self.labels[indices],
             paths=tuple(self.paths[index] for index in indices),
-            features=None if self.features is None else self.features[indices],
+            features=None if self.features is None or self.featured is not None else self.features[indices],
+            featured=None,
         )
 
     @property

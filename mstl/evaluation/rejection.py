@@ -10,6 +10,7 @@ from scipy.special import softmax
 
 from mstl.errors import MstlError
 from mstl.evaluation.calibration import fit_temperature
+from mstl.evaluation.feature_sample import featured_part
 from mstl.evaluation.metrics import Evaluation
 
 BANK = "trust/bank"  # name of a Rejector's bank in a checkpoint
@@ -111,19 +112,21 @@ def fit_rejector(evaluation: Evaluation) -> Rejector:
     samples. The distance limit gets the rest, since it separates better, above all with few classes.
 
     Args:
-        evaluation: With features. A class may have few samples, or none.
+        evaluation: With features; samples without them are left out. A class may have few samples, or none.
 
     Raises:
         ValueError: The evaluation has no features.
         MstlError: Logits or features are not finite.
     """
-    if evaluation.features is None:
+    kept = evaluation.features
+    if kept is None:
         raise ValueError("this evaluation has no features: evaluate with them")
-    if not (np.isfinite(evaluation.logits).all() and np.isfinite(evaluation.features).all()):
+    evaluation = featured_part(evaluation)
+    if not (np.isfinite(evaluation.logits).all() and np.isfinite(kept).all()):
         raise MstlError("some outputs are not finite: training diverged; train again with a smaller learning rate")
     temperature = fit_temperature(evaluation.logits, evaluation.labels)
     chosen = balanced_subset(evaluation.labels, LARGEST_BANK)
-    features = normalised(evaluation.features)
+    features = normalised(kept)
     bank = features[chosen].astype(np.float16)
     neighbours = max(1, min(NEIGHBOURS, len(bank) - 1))
     to_bank = euclidean(features, bank)
