@@ -28,9 +28,12 @@ def save_checkpoint(path: str | Path, parameters: Mapping[str, NDArray[Any]], me
         metadata: The record, as JSON-compatible values: architecture, padding, classes, preprocessing and the like.
 
     Raises:
-        MstlError: The name ends otherwise, or the file cannot be written.
+        MstlError: The name ends otherwise, a value is not finite, or the file cannot be written.
     """
     path = Path(path)
+    name = first_not_finite(parameters)
+    if name is not None:
+        raise MstlError(f"{path} is not written: {name} has values that are not finite (NaN or infinite)")
     record = json.dumps(metadata, ensure_ascii=False)
     try:
         with atomic_path(path) as temporary:
@@ -49,6 +52,14 @@ def save_checkpoint(path: str | Path, parameters: Mapping[str, NDArray[Any]], me
                 raise MstlError(f"cannot write {path}: the name must end in .ckpt or .safetensors")
     except OSError as error:
         raise MstlError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def first_not_finite(arrays: Mapping[str, NDArray[Any]]) -> str | None:
+    """The name of the first array that holds NaN or infinite values; None if there is none."""
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.inexact) and not np.isfinite(array).all():
+            return name
+    return None
 
 
 def shared_tensor(array: NDArray[Any]) -> "ms.Tensor":

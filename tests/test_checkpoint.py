@@ -76,3 +76,13 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(MstlError, match="cannot write into the folder"):
         files.make_folder(tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
+def test_values_that_are_not_finite_are_not_written(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    save_checkpoint(path, {"a": np.ones(3, np.float32)}, {})
+    before = path.read_bytes()
+    with pytest.raises(MstlError, match="b has values that are not finite"):
+        save_checkpoint(path, {"a": np.ones(3, np.float32), "b": np.array([1, np.inf])}, {})
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import mstl
-from mstl import MstlError
+from mstl import MstlError, checkpoint
 from mstl.checkpoint import read_checkpoint, save_checkpoint
 from mstl.data.finding.predict_inputs import Unreadable
 from mstl.data.loading import streaming
@@ -331,9 +331,22 @@ def test_a_head_that_does_not_fit_the_names(made, tmp_path):
         mstl.Predictor(path)
 
 
-def test_answers_that_are_no_numbers(made, tmp_path, expected):
+def test_weights_that_are_no_numbers(made, tmp_path):
     def diverge(values, record):
-        values["fc.bias"] = np.full(3, np.nan, np.float32)
+        values["fc.bias"] = np.array([0, np.nan, 0], np.float32)
+
+    with pytest.MonkeyPatch.context() as patch:  # which save_checkpoint itself refuses to write
+        patch.setattr(checkpoint, "first_not_finite", lambda arrays: None)
+        path = rewritten(made, tmp_path, diverge)
+    with pytest.raises(MstlError, match="fc.bias has values that are not finite .*training diverged"):
+        mstl.Predictor(path)
+
+
+def test_answers_that_are_no_numbers(made, tmp_path, expected):
+    """Finite weights may be so large that what they give is not."""
+
+    def diverge(values, record):
+        values["fc.weight"] = np.full_like(values["fc.weight"], 3e38)
 
     predictor = mstl.Predictor(rewritten(made, tmp_path, diverge))
     with pytest.raises(MstlError, match="training diverged"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mstl.checkpoint import Arrays, read_checkpoint
+from mstl.checkpoint import Arrays, first_not_finite, read_checkpoint
 from mstl.config import Preprocessing
 from mstl.errors import MstlError
 from mstl.models import key_mapping
@@ -77,7 +77,8 @@ def read_weights(path: str | Path) -> Weights:
         path: A .ckpt, .safetensors, .pth, .pt or .bin file.
 
     Raises:
-        MstlError: The file does not exist, is damaged, or has parameter names of no known layout.
+        MstlError: The file does not exist, is damaged, has parameter names of no known layout, or values that are not
+            finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -94,6 +95,12 @@ def read_weights(path: str | Path) -> Weights:
     if layout is None:
         some = ", ".join(sorted(parameters)[:3])
         raise MstlError(f"{path} has parameter names of no layout that mstl knows (such as {some})")
+    broken = first_not_finite(arrays)
+    if broken is not None:
+        raise MstlError(
+            f"{path} cannot be used: {broken} has values that are not finite (NaN or infinite), as if training "
+            "diverged; use other weights, or train again with a lower learning rate"
+        )
     padding, pool_padding = key_mapping.PADDING[layout]
     if metadata is not None:
         try:

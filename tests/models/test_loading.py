@@ -4,10 +4,13 @@ import logging
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from safetensors.numpy import save_file
 
 import mstl
 from mstl import MstlError, Preprocessing
 from mstl.checkpoint import save_checkpoint
+from mstl.commands import convert_command
 from mstl.models.loading import read_weights
 
 RECORD = {"padding": "symmetric", "pool_padding": "symmetric", "preprocessing": Preprocessing().to_dict()}
@@ -126,3 +129,15 @@ def test_a_record_of_another_kind_is_one_line(tmp_path, donor, record):
     save_checkpoint(tmp_path / "net.ckpt", donor, record)
     with pytest.raises(MstlError, match="has a record that mstl cannot read"):
         read_weights(tmp_path / "net.ckpt")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(tmp_path, donor, value):
+    path = tmp_path / "weights.safetensors"
+    save_file({**donor, "layer1.0.norm1.moving_variance": np.full(64, value, np.float32)}, path)
+    message = "layer1.0.norm1.moving_variance has values that are not finite"
+    with pytest.raises(MstlError, match=message):
+        mstl.resnet18(num_classes=2, weights=path)
+    done = CliRunner().invoke(convert_command.main, [str(path), str(tmp_path / "converted.ckpt")])
+    assert done.exit_code == 1 and message in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "converted.ckpt").exists()
