@@ -141,7 +141,7 @@ class TrainConfig:
     best: BestMetric | None = option(None, "Output", "Metric that selects best.ckpt.")
     patience: int | None = option(None, "Training", "Early stopping: epochs without improvement (0 = off).")
     workers: int | None = option(
-        None, "Device", "Data-loading workers (8); another number changes the augmentation.", "-j"
+        None, "Device", "Data-loading workers (8); another number changes uncached augmentation.", "-j"
     )
     seed: int = option(1, "Training", "Random seed.")
     device: DeviceName = option("auto", "Device", "Device; auto takes the first that works.")

@@ -3,6 +3,8 @@
 import io
 
 import mindspore.dataset as ds
+import mindspore.dataset.transforms as transforms
+import mindspore.dataset.vision as vision
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,7 +13,15 @@ from mstl import MstlError, Preprocessing
 from mstl.config import AUGMENTS
 from mstl.data.dataset import ImageSet
 from mstl.data.loading.loader import Loader
-from mstl.data.loading.transforms import AUGMENTATIONS, eval_transforms, rand_augment, train_transforms
+from mstl.data.loading.transforms import (
+    AUGMENTATIONS,
+    TRANSFORMS_VERSION,
+    eval_transforms,
+    rand_augment,
+    train_transforms,
+)
+from mstl.data.loading.views import read_pixels, view_batches
+from tests.golden import make_transforms
 
 SIDE = 48
 PLAIN = Preprocessing(image_size=SIDE, resize=SIDE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))  # pixels stay pixels
@@ -70,6 +80,40 @@ def test_every_recipe_gives_normalised_squares(write, augment, make):
     if augment != "strong" and make is eval_transforms:
         by_hand = (np.array([200, 100, 50]) / 255 - pre.mean) / pre.std
         assert images == pytest.approx(np.broadcast_to(by_hand, images.shape), abs=1e-4)
+
+
+def test_no_pixel_has_changed_since_the_version_was_raised(tmp_path):
+    """Else the feature cache would hold what today's transforms do not give."""
+    with np.load(make_transforms.FILE) as golden:
+        hint = "raise TRANSFORMS_VERSION, then run `python -m tests.golden.make_transforms`"
+        assert golden["version"] == TRANSFORMS_VERSION, hint
+        for name, averages in make_transforms.results(tmp_path).items():
+            np.testing.assert_allclose(averages, golden[name], atol=2e-3, err_msg=f"{name}: {hint}")
+
+
+@pytest.mark.parametrize("format", ["png", "jpg", "bmp", "webp", "gif"])
+def test_views_are_made_of_the_pixels_that_are_evaluated(tmp_path, format):
+    pixels = Image.fromarray(gradient(SIDE, SIDE).astype(np.uint8))
+    pixels.save(tmp_path / f"photo.{format}")
+    path = str(tmp_path / f"photo.{format}")
+    seen = see(path, eval_transforms(PLAIN))[0] * 255
+    assert np.abs(seen - read_pixels(path)).max() < 1e-3
+    view = next(view_batches([path], ["ab"], train_transforms(PLAIN, "none"), 1, 1, 1))[0].transpose(1, 2, 0) * 255
+    assert np.abs(view - seen).max() < 1e-3
+
+
+def test_the_parts_of_a_view_are_independent(write):
+    """A flip and what is chosen from several operations draw from seeds of their own."""
+    path = write(marked(64))
+    turn = [vision.Decode(), vision.RandomHorizontalFlip(0.5), transforms.RandomChoice([vision.RandomRotation(10)] * 4)]
+    turn += [transforms.RandomApply([vision.RandomVerticalFlip(1.0)], 0.25), vision.HWC2CHW()]
+    images = np.concatenate([next(view_batches([path], [f"{number:x}"], turn, 1, 1, 5)) for number in range(400)])
+    right, up = spots(images.transpose(0, 2, 3, 1) / 255).T
+    assert np.sum(right > 0) == pytest.approx(200, abs=50)
+    assert np.sum(up < 0) == pytest.approx(100, abs=45)
+    assert abs(np.corrcoef(right > 0, up > 0)[0, 1]) < 0.2
+    angle = np.degrees(np.arctan2(np.abs(up), np.abs(right))) - np.degrees(np.arctan2(7.5, 7.5))
+    assert np.histogram(angle, bins=4, range=(-14, 14))[0].min() > 20
 
 
 def test_unknown_recipe_is_one_line_with_the_known_ones():

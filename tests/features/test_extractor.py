@@ -2,18 +2,21 @@
 
 import dataclasses
 import os
+import random
 
 import mindspore as ms
 import numpy as np
+import PIL
 import pytest
 
 import mstl
 from mstl.config import TrainConfig
-from mstl.data.dataset import content_digest
+from mstl.data.dataset import content_digest, subset
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.transforms import eval_transforms
 from mstl.features import extractor
 from mstl.features.extractor import FeatureExtractor
+from mstl.features.feature_cache import FeatureCache
 from mstl.features.feature_loader import FeatureLoader
 from mstl.models.fusing import FusedModel
 from mstl.training.freeze import Freeze
@@ -40,7 +43,7 @@ def home(tmp_path, monkeypatch):
 
 def ask(net, images, upto="backbone", view=0, size=32, **options):
     """Activations, and how many of them had to be computed."""
-    config = TrainConfig(augment="tutorial", **options)
+    config = TrainConfig(**{"augment": "tutorial", **options})
     freeze, preprocessing = Freeze(net, upto), net.preprocessing.at(size)
     front = lambda: FusedModel(net).compile_features(freeze.num_frozen_stages)  # noqa: E731
     part = FeatureExtractor(net, upto, freeze.frozen_cells, front, preprocessing, config)
@@ -107,6 +110,57 @@ def test_whatever_else_changes_makes_all_anew(net, photos, home):
     finally:
         weight.set_data(ms.Tensor(kept))
     assert ask(net, images)[1] == 0
+
+
+@pytest.mark.parametrize("augment", ["tutorial", "strong"])
+def test_an_augmented_view_depends_on_image_view_and_seed_alone(net, photos, home, monkeypatch, augment):
+    images, _ = mstl.load_data(str(photos))
+    rows = ask(net, images, view=1, workers=8, augment=augment)[0]
+    different = [ask(net, images, view=2, augment=augment)[0], ask(net, images, view=1, seed=2, augment=augment)[0]]
+    for others in different:
+        assert (np.abs(others - rows).max((1, 2, 3)) > 1e-4).all()
+    monkeypatch.setattr("mstl.data.loading.views.clamp_workers", lambda workers: 3)  # another machine
+    for number, chosen in enumerate([range(11, -1, -1), range(3, 8)]):
+        monkeypatch.setenv("MSTL_HOME", str(home / str(number)))
+        again, computed = ask(net, subset(images, chosen), view=1, workers=1, augment=augment)
+        assert computed == len(chosen)
+        np.testing.assert_allclose(again, rows[list(chosen)], atol=1e-5)
+
+
+def test_computing_a_view_leaves_the_random_state_alone(net, photos, home):
+    images, _ = mstl.load_data(str(photos))
+    ms.dataset.config.set_seed(123)
+    before = [ms.dataset.config.get_seed(), random.getstate(), np.random.get_state()[1].tolist()]
+    ask(net, images, view=1)
+    assert [ms.dataset.config.get_seed(), random.getstate(), np.random.get_state()[1].tolist()] == before
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "value"),
+    [
+        (extractor, "TRANSFORMS_VERSION", 0),
+        (extractor, "FORMAT", 0),
+        (extractor, "__version__", "0"),
+        (ms, "__version__", "0"),
+        (PIL, "__version__", "0"),
+    ],
+)
+def test_another_version_computes_all_anew(net, photos, home, monkeypatch, owner, name, value):
+    images, _ = mstl.load_data(str(photos))
+    ask(net, images)
+    monkeypatch.setattr(owner, name, value)
+    assert ask(net, images)[1] == 12
+
+
+def test_the_cache_knows_the_precision(net, home, monkeypatch):
+    """Of mixed precision, which this machine may not have."""
+    kinds = []
+    monkeypatch.setattr(extractor, "FeatureCache", lambda kind: kinds.append(kind) or FeatureCache(kind))
+    for amp in ("O0", "O2"):
+        freeze = Freeze(net, "backbone")
+        config = TrainConfig(augment="tutorial", amp=amp)
+        FeatureExtractor(net, "backbone", freeze.frozen_cells, lambda: None, net.preprocessing, config)
+    assert kinds[0] != kinds[1]
 
 
 def test_a_cut_off_file_is_made_anew(net, photos, home):
