@@ -1,17 +1,18 @@
 """evaluate(): run a model over a whole dataset."""
 
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Generator, Iterator
+from typing import Protocol, TypeAlias
 
 import mindspore as ms
 import numpy as np
 from numpy.typing import NDArray
 
 from mstl.data.dataset import ImageSet
+from mstl.evaluation import feature_sample
 from mstl.evaluation.metrics import Evaluation
 from mstl.runtime.processes import ProcessGroup
 
-KEEP_FEATURES = 20_000  # samples: the features of more would take too much memory
+Predict: TypeAlias = Callable[[ms.Tensor], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
 class BatchSource(Protocol):
@@ -28,7 +29,7 @@ class BatchSource(Protocol):
 
 
 def evaluate(
-    predict: Callable[[ms.Tensor], tuple[NDArray[np.float32], NDArray[np.float32]]],
+    predict: Predict,
     loader: BatchSource,
     processes: ProcessGroup | None = None,
 ) -> Evaluation:
@@ -41,26 +42,38 @@ def evaluate(
         processes: The processes that share the dataset; this one alone if None.
 
     Returns:
-        The evaluation of the whole dataset in its order, the same in every process. Features are kept for at most
-        20,000 samples.
+        The evaluation of the whole dataset in its order, the same in every process. Features are kept of at most
+        20,000 samples, chosen by :mod:`mstl.evaluation.feature_sample`.
     """
     processes = processes or ProcessGroup()
     images = loader.images
     logits = np.zeros((len(images), len(images.classes)), np.float32)
     features: NDArray[np.float32] | None = None
+    featured = feature_sample.sample_rows(images.labels, feature_sample.KEEP_FEATURES)
     seen = np.zeros(len(images), np.float32)
     position = processes.rank
-    for batch, labels in loader.batches():
+    for labels, batch_logits, batch_features in outputs(predict, loader):
         rows = np.arange(position, position + len(labels) * processes.size, processes.size)
-        logits[rows], batch_features = predict(batch)
-        if len(images) <= KEEP_FEATURES:
-            if features is None:
-                features = np.zeros((len(images), batch_features.shape[1]), np.float32)
-            features[rows] = batch_features
-        seen[rows] += labels.asnumpy() == images.labels[rows]
+        logits[rows] = batch_logits
+        if features is None:
+            features = np.zeros((len(featured), batch_features.shape[1]), np.float32)
+        kept = np.isin(rows, featured)
+        features[np.searchsorted(featured, rows[kept])] = batch_features[kept]
+        seen[rows] += labels == images.labels[rows]
         position = rows[-1] + processes.size
     logits, seen = processes.sum(logits), processes.sum(seen)
     features = None if features is None else processes.sum(features)
     if not (seen == 1).all():
         raise AssertionError("the loader did not yield each image exactly once, in the dataset's order")
-    return Evaluation(logits, images.labels, images.classes, images.paths, features=features)
+    all_kept = len(featured) == len(images)
+    return Evaluation(
+        logits, images.labels, images.classes, images.paths, features, featured=None if all_kept else featured
+    )
+
+
+def outputs(
+    predict: Predict, loader: BatchSource
+) -> Generator[tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]], None, None]:
+    """Labels, logits and features of each batch."""
+    for batch, labels in loader.batches():
+        yield labels.asnumpy(), *predict(batch)

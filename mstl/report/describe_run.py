@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mstl.config import RECORD
 from mstl.errors import MstlError
 from mstl.report.plots.grids import GREY
+from mstl.report.quotable import Quotable, read_test
 from mstl.report.run_report import KEPT, WORST, RunReport, WorstImages, load_run_report, save_run_report
 
 if TYPE_CHECKING:  # MindSpore is loaded only if something must be computed
@@ -19,6 +21,7 @@ if TYPE_CHECKING:  # MindSpore is loaded only if something must be computed
     from mstl.evaluation.metrics import Evaluation
     from mstl.evaluation.rejection import Rejector
     from mstl.models.contract import Classifier
+    from mstl.training.record import RunRecord
 
 
 def describe_run(
@@ -33,6 +36,8 @@ def describe_run(
     history: "list[EpochRow]",
     rejector: "Rejector | None",
     seconds: float,
+    record: "RunRecord",
+    test: Quotable | None,
 ) -> RunReport:
     """What the page needs, with the images that the model gets most wrong, and where it looked in them.
 
@@ -47,6 +52,8 @@ def describe_run(
         history: A row for each epoch.
         rejector: The one in best.ckpt; None if it has none.
         seconds: Duration of the run.
+        record: What the run noted of what it used.
+        test: The figures of its test images; None if there are none, or they have not been evaluated.
     """
     worst = evaluation.worst(WORST).tolist()
     missing = missing_images(val_set, worst)
@@ -64,6 +71,10 @@ def describe_run(
         worst=show_worst(model, val_set, worst, missing, preprocessing, config["augment"]),
         digests=val_set.digests,
         missing=tuple(val_set.paths[index] for index in sorted(missing)),
+        weights="" if record.weights is None else str(record.weights),
+        validated_on=record.validated_on,
+        test_images=record.test_images,
+        test=test,
     )
 
 
@@ -126,6 +137,7 @@ def describe_folder(folder: Path, device: str = "auto") -> RunReport:
 def evaluate_run(folder: Path, history: "list[EpochRow]", device: str) -> RunReport:
     """A run's report, by evaluating its best checkpoint on the images that it was validated on."""
     from mstl.predictor import Predictor
+    from mstl.training.record import RunRecord
 
     predictor = Predictor(folder / "best.ckpt", device)
     train_set, val_set = predictor.image_sets()
@@ -140,4 +152,6 @@ def evaluate_run(folder: Path, history: "list[EpochRow]", device: str) -> RunRep
         history=history,
         rejector=predictor.rejector,
         seconds=sum(row["seconds"] for row in history),
+        record=RunRecord.from_dict(predictor.metadata.get(RECORD)),
+        test=read_test(folder, predictor.metadata.get("metrics", {}).get("epoch")),
     )

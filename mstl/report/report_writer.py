@@ -11,6 +11,7 @@ from mstl.models import layers
 from mstl.report import plots
 from mstl.report.describe_run import describe_run
 from mstl.report.notebook import history_html
+from mstl.report.quotable import Quotable
 from mstl.report.run_page import write_report
 from mstl.report.run_report import save_run_report
 from mstl.training.state import TrainState
@@ -49,9 +50,18 @@ class ReportWriter:
                 history=state.history,
                 rejector=state.rejector,
                 seconds=state.seconds,
+                record=state.record,
+                test=tested(state),
             )
         save_run_report(state.folder, run)
         write_report(state.folder / "report.html", run)
+
+
+def tested(state: TrainState) -> Quotable | None:
+    """The figures of the test images; None if they were not evaluated."""
+    if state.test_evaluation is None or state.best is None:
+        return None
+    return Quotable.of(state.test_evaluation, state.best["epoch"])
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from mstl.report.class_tables import class_table, matrix
 from mstl.report.inline_images import Chart
 from mstl.report.plots import charts
 from mstl.report.plots.style import MARK, new_figure
+from mstl.report.quotable import what_to_quote
 from mstl.report.rendering import duration, render_page
 from mstl.report.run_report import RunReport, WorstImages
 
@@ -38,6 +39,7 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
         "missing": run.missing,
         **calibration(run),
         "warnings": run.warnings,
+        "weights": run.weights,
         "settings": {key: value for key, value in run.config.items() if value is not None},
         "unset": [key for key, value in run.config.items() if value is None],
         **checkpoint_paths(run.checkpoint),
@@ -52,6 +54,8 @@ def headline(run: RunReport) -> dict[str, Any]:
         "name": run.name,
         "verdict": verdict.verdict(run.evaluation, run.warnings),
         "guessing": verdict.against_guessing(run.evaluation),
+        "quote": what_to_quote(run.test, run.test_images, run.validated_on),
+        "test": run.test,
         "evaluation": run.evaluation,
         "train_count": "unknown" if run.train_count is None else f"{run.train_count:,}",
         "model": run.model,

@@ -17,9 +17,14 @@ from mstl.evaluation.metrics import Evaluation
 from mstl.evaluation.rejection import RejectorRecord
 from mstl.files import atomic_path
 from mstl.report.plots.grids import image_or_grey
+from mstl.report.quotable import Quotable
 
 KEPT = "report.npz"
-FORMAT = 3  # of that file
+FORMAT = 4  # of that file
+PLAIN = (
+    *("config", "history", "model", "train_count", "seconds", "rejector"),
+    *("weights", "validated_on", "test_images"),
+)
 TUPLES = ("warnings", "digests", "missing")  # of texts, which JSON has as lists
 WORST = 12  # images that a page shows
 SIDE = 192  # of these images, in pixels
@@ -78,6 +83,10 @@ class RunReport:
             None if there is none.
         worst: The images that are shown; None for those of ``evaluation.worst``, read from their files.
         digests: The SHA-256 of each validation image's content, in the order of the evaluation; empty if unknown.
+        weights: The pretrained weights that were loaded, as a text; "" if unknown.
+        validated_on: What the validation images were; see :class:`mstl.data.load_data.DataSplits`; None if unknown.
+        test_images: Number of images of the test split; None if unknown.
+        test: The figures of the test images; None if there are none, or they have not been evaluated.
         missing: Paths of validation images that could not be read any more when this was made.
     """
 
@@ -94,6 +103,10 @@ class RunReport:
     worst: WorstImages | None = None
     digests: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    weights: str = ""
+    validated_on: str | None = None
+    test_images: int | None = None
+    test: Quotable | None = None
 
     def worst_images(self) -> WorstImages:
         """The images that are shown, read from their files if they are not given."""
@@ -113,7 +126,8 @@ def save_run_report(folder: str | os.PathLike[str], run: RunReport) -> None:
         "temperature": evaluation.temperature,
         "checkpoint": Path(run.checkpoint).name,
         "worst": list(worst.indices),
-        **{key: getattr(run, key) for key in ("config", "history", "model", "train_count", "seconds", "rejector")},
+        **{key: getattr(run, key) for key in PLAIN},
+        "test": None if run.test is None else run.test.to_dict(),
         **{key: list(getattr(run, key)) for key in TUPLES},
     }
     arrays: dict[str, NDArray[Any]] = {
@@ -152,4 +166,5 @@ def load_run_report(folder: str | os.PathLike[str]) -> RunReport:
     record["worst"] = WorstImages(tuple(record["worst"]), arrays["images"], heat_maps)
     record["checkpoint"] = folder / record["checkpoint"]
     record.update({key: tuple(record[key]) for key in TUPLES})
+    record["test"] = None if record["test"] is None else Quotable.from_dict(record["test"])
     return RunReport(name=folder.resolve().name, evaluation=evaluation, **record)

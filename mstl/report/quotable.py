@@ -1,0 +1,100 @@
+"""Quotable: the figure of a run that may be quoted, from its test images, or why its accuracy flatters a little."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mstl.errors import MstlError
+from mstl.evaluation.metrics import Evaluation
+from mstl.files import write_json
+from mstl.report.plots.style import share
+
+NAME = "test.json"
+
+
+@dataclass(frozen=True)
+class Quotable:
+    """How good the best epoch of a run is on test images, by which nothing was chosen.
+
+    Attributes:
+        epoch: The epoch.
+        correct: Images that were classified correctly.
+        total: Images.
+        accuracy: Their share.
+        interval: The 95 % confidence interval of that, (low, high).
+    """
+
+    epoch: int
+    correct: int
+    total: int
+    accuracy: float
+    interval: tuple[float, float]
+
+    @classmethod
+    def of(cls, evaluation: Evaluation, epoch: int) -> "Quotable":
+        """The figures of an evaluation of the test images."""
+        return cls(epoch, evaluation.correct, evaluation.total, evaluation.accuracy, evaluation.interval)
+
+    def line(self) -> str:
+        """A line for the terminal."""
+        low, high = self.interval
+        return f"test accuracy {self.accuracy:.3f} ({low:.2f} to {high:.2f}), n = {self.total}: the figure to quote"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return {**asdict(self), "interval": list(self.interval)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Quotable":
+        """The inverse of :meth:`to_dict`; unknown keys do no harm."""
+        low, high = values["interval"]
+        return cls(values["epoch"], values["correct"], values["total"], values["accuracy"], (low, high))
+
+
+def write_test(folder: Path, evaluation: Evaluation, epoch: int) -> None:
+    """Write all metrics of an evaluation of the test images as ``test.json`` into the folder of a run."""
+    write_json(folder / NAME, {"epoch": epoch, **evaluation.to_dict()})
+
+
+def read_test(folder: str | os.PathLike[str], epoch: int | None) -> Quotable | None:
+    """Read the figures of what :func:`write_test` wrote; None if there is none, or it is about another epoch.
+
+    Raises:
+        MstlError: The file is damaged.
+    """
+    path = Path(folder) / NAME
+    try:
+        figures = Quotable.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise MstlError(f"{path} is damaged: remove it; `mstl evaluate --split test` gives its figures") from error
+    return figures if figures.epoch == epoch else None
+
+
+def what_to_quote(test: Quotable | None, test_images: int | None, validated_on: str | None) -> str:
+    """One sentence: the figure to quote, or how the accuracy on the validation images came about.
+
+    Args:
+        test: The figures of the test images; None if they have not been evaluated, or there are none.
+        test_images: How many there are; None if unknown.
+        validated_on: As :class:`mstl.training.record.RunRecord` has it; None if unknown.
+    """
+    if test is not None:
+        low, high = test.interval
+        return (
+            f"Right on {test.correct:,} of {test.total:,} test images, by which nothing was chosen: "
+            f"{share(test.accuracy)} (95% interval {share(low)} to {share(high)}) is the figure to quote."
+        )
+    chosen = (
+        "The best epoch and the temperature were chosen on these same images, so that this figure flatters a little"
+    )
+    if test_images:
+        return (
+            f"{chosen}; the {test_images:,} test images have not been evaluated: `mstl evaluate --split test` does so."
+        )
+    if validated_on == "test":
+        return f"{chosen}: they are the test images, as the data has no others to validate on."
+    return f"{chosen}; with a test part (test/ beside train/ and val/), there would be one to quote."
