@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from scipy.special import softmax
 
 from mstl.config import Preprocessing
 from mstl.data.dataset import ImageSet
-from mstl.data.evaluation_data import load_held_out
+from mstl.data.evaluation_data import RunData, load_held_out
 from mstl.data.finding.predict_inputs import Address, Unreadable
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.streaming import ImageInput, batches
@@ -30,7 +31,7 @@ from mstl.models.loading import Weights, load_weights, read_weights
 from mstl.runtime.devices import use_device
 
 BATCH_SIZE = 32
-SPLITS = ("train", "val")
+SPLITS = ("train", "val", "test")
 FloatArray = NDArray[np.float32]
 
 
@@ -89,6 +90,11 @@ class Predictor:
         self.rejector = read_rejector(self.metadata, weights.extras)
         self.model = restore_model(weights, self.metadata["model"], len(self.classes))
         self._classifier = FusedModel(self.model).compile_classifier()
+
+    @cached_property
+    def run_data(self) -> RunData:
+        """What the checkpoint and the manifest.csv beside it record of the data of the run."""
+        return RunData.read(self.path, self.metadata)
 
     @property
     def temperature(self) -> float:
@@ -176,24 +182,18 @@ class Predictor:
         return self._classifier(images)
 
     def image_sets(self, data: str | os.PathLike[str] | None = None) -> tuple[ImageSet | None, ImageSet]:
-        """Load a dataset, labelled in the order of the model's outputs.
+        """The images to train on (None if there are none) and those to evaluate on of :meth:`splits`."""
+        splits = self.splits(data)
+        return splits.get("train"), splits["val"]
 
-        Args:
-            data: What ``--data`` takes; the training data if None.
-
-        Returns:
-            Images to train on and images to evaluate on, split as they were for training. Other data may have no
-            split: then all of it is to evaluate on, and the first is None.
-
-        Raises:
-            MstlError: There is no such data, or it has classes that the model does not know.
-        """
-        return load_held_out(self.classes, self.metadata["config"], data)
+    def splits(self, data: str | os.PathLike[str] | None = None) -> dict[str, ImageSet]:
+        """Load a dataset by :func:`mstl.data.evaluation_data.load_held_out`; the training data if ``data`` is None."""
+        return load_held_out(self.run_data, data)
 
     def evaluate(
         self,
         data: str | os.PathLike[str] | ImageSet | None = None,
-        split: Literal["train", "val"] = "val",
+        split: Literal["train", "val", "test"] = "val",
         batch_size: int = BATCH_SIZE,
         workers: int | None = None,
     ) -> Evaluation:
@@ -201,7 +201,7 @@ class Predictor:
 
         Args:
             data: What ``--data`` takes, or an ImageSet; the training data if None.
-            split: ``"train"`` for the first, ``"val"`` for the second of :meth:`image_sets`.
+            split: ``"train"``, ``"val"`` or ``"test"``; see :meth:`splits`.
             batch_size: Images per batch.
             workers: Data-loading workers.
 
@@ -213,9 +213,9 @@ class Predictor:
         """
         if split not in SPLITS:
             raise MstlError(f"unknown split {split!r}: choose one of {', '.join(SPLITS)}")
-        images = data if isinstance(data, ImageSet) else self.image_sets(data)[SPLITS.index(split)]
+        images = data if isinstance(data, ImageSet) else self.splits(data).get(split)
         if images is None:
-            raise MstlError(f"{data} is not split into training and validation images: leave the split out")
+            raise MstlError(f"{data or 'the data of the run'} has no {split} split: choose another, or leave it out")
         loader = Loader(images, self.transforms, batch_size, workers=workers)
         return evaluate(self.answers, loader).calibrated(self.temperature)
 

@@ -7,6 +7,7 @@ import mstl
 from mstl.checkpoint import save_checkpoint
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.transforms import eval_transforms
+from mstl.data.manifest import Manifest
 from mstl.evaluation.evaluate import evaluate
 from mstl.evaluation.metrics import Evaluation
 from mstl.evaluation.rejection import fit_rejector
@@ -16,7 +17,7 @@ SPREAD = 6  # between the largest and the smallest logit of a photo, about
 
 
 def write_checkpoint(path, data, rejector=True, **options):
-    """Write a checkpoint of a ResNet-18 for photos of 32 px.
+    """Write a checkpoint of a ResNet-18 for photos of 32 px, and the manifest of its images beside it.
 
     Args:
         path: The file.
@@ -29,6 +30,7 @@ def write_checkpoint(path, data, rejector=True, **options):
     """
     config = mstl.TrainConfig(data=str(data), augment="tutorial", **options)
     sets = mstl.load_data(config.data, config.val, config.val_split, config.seed)
+    manifest = Manifest.of(*sets)
     net = mstl.resnet18(num_classes=len(sets[0].classes))
     scatter(net)
     preprocessing, answers = mstl.Preprocessing().at(32), FusedModel(net).compile_classifier()
@@ -49,9 +51,11 @@ def write_checkpoint(path, data, rejector=True, **options):
         "classes": list(train.classes),
         "preprocessing": preprocessing.to_dict(),
         "config": config.to_dict(),
+        "record": {"manifest": manifest.digest},
         **({"trust": fitted.to_record()} if rejector else {}),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
+    manifest.write(path.parent / "manifest.csv")
     save_checkpoint(path, {**values, **(fitted.arrays() if rejector else {})}, record)
     return fitted
 

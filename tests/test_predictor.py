@@ -1,8 +1,10 @@
 """From a checkpoint to predictions: any kind of photo, in any order, with the unusable ones named."""
 
+import contextlib
 import os
 import shutil
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -225,7 +227,9 @@ def test_evaluation_is_calibrated(made, predictor, expected):
     assert evaluation.features.shape == (12, predictor.model.num_features)
     training = predictor.evaluate(split="train")
     assert (training.total, training.temperature) == (24, evaluation.temperature)
-    with pytest.raises(MstlError, match="unknown split 'test': choose one of train, val"):
+    with pytest.raises(MstlError, match="unknown split 'dev': choose one of train, val, test"):
+        predictor.evaluate(split="dev")
+    with pytest.raises(MstlError, match="the data of the run has no test split"):
         predictor.evaluate(split="test")
 
 
@@ -245,7 +249,7 @@ def test_other_data(made, predictor, tmp_path):
     assert all(name == path.split(os.sep)[-2] for path, name in labelled(evaluation).items())
     assert evaluation.accuracy == 1
     assert predictor.image_sets(tmp_path / "test")[0] is None
-    with pytest.raises(MstlError, match="is not split into training and validation images"):
+    with pytest.raises(MstlError, match="has no train split"):
         predictor.evaluate(tmp_path / "test", split="train")
     assert predictor.evaluate(tmp_path).total == 10  # a folder that has test/ alone
     assert predictor.evaluate(tmp_path / "test" / "red" / "..").total == 10
@@ -289,12 +293,11 @@ def test_the_data_of_the_training_is_divided_as_it_was_then(tmp_path):
     assert predictor.temperature == 1 and predictor.rejector is None
     assert predictor(val.paths[0]).rejected is None
 
-    for name in ("b", "r"):  # since then, a class has gone and another has come
+    for name in ("b", "r"):  # since then, other classes have come
         shutil.copytree(tmp_path / "photos" / "red", tmp_path / "photos" / f"{name}-new")
-    with pytest.raises(MstlError, match="does not know: b-new, r-new"):
-        predictor.evaluate()
+    assert predictor.evaluate().paths == val.paths
     shutil.rmtree(tmp_path / "photos")
-    with pytest.raises(MstlError, match=r"no data .* \(the model was trained on that: --data names other images\)"):
+    with pytest.raises(MstlError, match=r"no data .* \(the model was trained on that: --data says where it is now\)"):
         predictor.evaluate()
 
 
@@ -359,3 +362,45 @@ def test_ctrl_c_while_a_net_runs():
     with pytest.raises(KeyboardInterrupt), interruptible():
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+# threads
+
+
+def test_any_number_of_threads_hear_what_one_would(made, predictor, expected, tmp_path):
+    """Of two models at once, photo by photo and in streams that are read in turn."""
+    bias = {"fc.bias": np.array([3, 2, 1], np.float32)}
+    other = mstl.Predictor(rewritten(made, tmp_path, lambda values, record: values.update(bias)))
+    paths = list(expected)
+    alone = {model: model(paths) for model in (predictor, other)}
+    assert alone[predictor] != alone[other]
+
+    def ask(number):
+        model = (predictor, other)[number % 2]
+        order = [(number + step) % len(paths) for step in range(4)]
+        one_by_one = [model(paths[index]) for index in order]
+        streamed = list(model.stream((paths[index] for index in order), 2))
+        return model, order, one_by_one, streamed
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(16)))
+    for model, order, one_by_one, streamed in answers:
+        assert one_by_one == streamed == [alone[model][index] for index in order]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_after_a_fork_it_says_what_to_do(made, predictor, expected):
+    predictor(next(iter(expected)))
+    for ask in (lambda: predictor(next(iter(expected))), lambda: mstl.Predictor(made[1]), predictor.evaluate):
+        read, write = os.pipe()
+        if (child := os.fork()) == 0:
+            with contextlib.suppress(BaseException):
+                try:
+                    ask()
+                except MstlError as error:
+                    os.write(write, str(error).encode())
+            os._exit(0)
+        os.close(write)
+        with os.fdopen(read) as told:
+            assert "forked" in told.read()
+        assert os.waitpid(child, 0)[1] == 0

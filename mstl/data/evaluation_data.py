@@ -1,56 +1,191 @@
-"""What a trained model is evaluated on: the images that were held out when it was trained, or others."""
+"""What a trained model is evaluated on: the images that its run held out, or other data."""
 
-import dataclasses
+import json
+import logging
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mstl.data.checking.checks import check_dataset
+from mstl.config import RECORD
+from mstl.data.checking.checks import CheckedDataset, check_dataset
 from mstl.data.checking.messages import log_warnings, no_images, some
 from mstl.data.dataset import ImageSet
-from mstl.data.finding.layout import TRAIN_NAMES, VAL_NAMES, first_with_classes
+from mstl.data.finding.layout import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, first_with_classes
 from mstl.data.finding.sources import find_dataset
-from mstl.data.load_data import load_data
+from mstl.data.manifest import NAME, Manifest
+from mstl.data.recorded import RecordedData, from_directory
 from mstl.errors import MstlError
 
+logger = logging.getLogger("mstl")
+OTHER, UNKNOWN = "other", "unknown"  # splits of images that the run did not use, or of which that is not known
+MOVED = 0.5  # share of each split that a dataset must hold to be taken for the run's own, moved
 
-def load_held_out(
-    classes: tuple[str, ...], config: Mapping[str, Any], data: str | os.PathLike[str] | None = None
-) -> tuple[ImageSet | None, ImageSet]:
-    """Load images for a model, labelled in the order of its outputs.
+
+@dataclass(frozen=True)
+class RunData:
+    """What a checkpoint and the manifest beside it record of the data of the run that they come from.
+
+    Attributes:
+        classes: The model's, in the order of its outputs.
+        data, val: The ``--data`` and ``--val`` of the run.
+        directory: The working directory in which the run was started; None if unknown.
+        manifest: What the run used; None if unknown.
+        unknown: Why it is unknown, as the part of a sentence; "" if it is known.
+    """
+
+    classes: tuple[str, ...]
+    data: str
+    val: str | None
+    directory: str | None
+    manifest: Manifest | None
+    unknown: str = ""
+
+    @classmethod
+    def read(cls, checkpoint: Path, metadata: Mapping[str, Any]) -> "RunData":
+        """Read what is recorded of a run.
+
+        Args:
+            checkpoint: Its best.ckpt or last.ckpt.
+            metadata: The record of that.
+        """
+        record = metadata.get(RECORD) or {}
+        config = settings_beside(checkpoint, record) or metadata["config"]
+        manifest, unknown = None, ""
+        path = checkpoint.parent / NAME
+        if not record.get("manifest"):
+            unknown = f"{checkpoint} does not record it, as an older version of mstl wrote it"
+        elif not path.exists():
+            unknown = f"there is no {NAME} beside {checkpoint}"
+        else:
+            manifest = Manifest.read(path)
+            if manifest.digest != record["manifest"]:
+                manifest, unknown = None, f"{path} is not that of the run, or has been changed"
+        return cls(
+            tuple(metadata["classes"]), config["data"], config["val"], record.get("directory"), manifest, unknown
+        )
+
+    @cached_property
+    def split_of(self) -> dict[str, str]:
+        """The split of each content that the run used; a training image is one whatever else it is."""
+        rows = () if self.manifest is None else self.manifest.used
+        return {row.sha256: row.split for row in sorted(rows, key=lambda row: row.split == "train")}
+
+    def find(self, data: str, val: str | None) -> RecordedData:
+        """Find the run's images.
+
+        Args:
+            data, val: What ``--data`` and ``--val`` take; relative paths are those of the run.
+
+        Raises:
+            MstlError: The manifest is unknown, or there is no such data.
+        """
+        if self.manifest is None:
+            raise MstlError(f"the run's images are unknown: {self.unknown}")
+        try:
+            found = find_dataset(from_directory(data, self.directory), val and from_directory(val, self.directory))
+        except MstlError as error:
+            raise MstlError(f"{error} (the model was trained on that: --data says where it is now)") from error
+        return RecordedData.find(self.manifest, check_dataset(found), self.directory)
+
+
+def settings_beside(checkpoint: Path, record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The settings of the run in whose folder a checkpoint is, which name the data where the run was last resumed.
+
+    Returns:
+        What config.json beside the checkpoint holds; None if that is missing, or of another run.
+    """
+    try:
+        settings = json.loads((checkpoint.parent / "config.json").read_text(encoding="utf-8"))
+        same: bool = settings[RECORD]["manifest"] == record["manifest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return settings if same else None
+
+
+def load_held_out(run: RunData, data: str | os.PathLike[str] | None = None) -> dict[str, ImageSet]:
+    """Load images to evaluate a model on, labelled in the order of its outputs.
 
     Args:
-        classes: The model's.
-        config: The settings that it was trained with.
+        run: What is recorded of the data that the model was trained on.
         data: What ``--data`` takes; None for the data that it was trained on.
 
     Returns:
-        Images to train on and images to evaluate on. The data that the model was trained on is split as it was then.
-        Other data without a split is evaluated as a whole, and the first of the pair is None.
+        An ImageSet of each split. Of the data that the model was trained on, also where it has moved, these are the
+        recorded splits, less what is gone or changed since. Of other data, "val" is its validation split, or all of it
+        if it has no splits, less the images that the model was trained on.
 
     Raises:
-        MstlError: The data is not there, or has classes that the model does not know.
+        MstlError: The split is unknown, the data is not there, or it has classes that the model does not know.
     """
-    if data is None or same_data(data, config["data"]):
-        try:
-            train, val = load_data(config["data"], config["val"], config["val_split"], config["seed"])
-        except MstlError as error:
-            if data is not None:
-                raise
-            raise MstlError(f"{error} (the model was trained on that: --data names other images)") from error
-        return relabelled(train, classes, config["data"]), relabelled(val, classes, config["data"])
-    found = find_dataset(held_out_folder(data))
-    checked = check_dataset(found)
+    if data is None and run.manifest is None:
+        raise MstlError(f"the split into training and validation images is unknown: {run.unknown}; give --data")
+    if data is None or (run.manifest is not None and same_data(data, from_directory(run.data, run.directory))):
+        return recorded_splits(run, run.find(run.data, run.val), run.data)
+    checked = check_dataset(find_dataset(held_out_folder(data)))
+    if run.manifest is not None:
+        recorded = RecordedData.find(run.manifest, checked, run.directory)
+        if min(recorded.shares.values()) >= MOVED:
+            return recorded_splits(run, recorded, data)
+    return other_splits(run, checked, data)
+
+
+def recorded_splits(run: RunData, recorded: RecordedData, data: str | os.PathLike[str]) -> dict[str, ImageSet]:
+    """The recorded splits, as far as their images are still there.
+
+    Raises:
+        MstlError: No validation image is.
+    """
+    changes = recorded.changes(" (not evaluated)")
+    sets = recorded.image_sets(run.classes)
+    if not len(sets["val"]):
+        raise MstlError(f"no validation image of the run is left in {data}: since training, {changes}")
+    level = logging.WARNING if recorded.differs else logging.INFO
+    logger.log(level, "data: %s, split as the run's %s records it; since training: %s", data, NAME, changes)
+    return {name: images for name, images in sets.items() if len(images)}
+
+
+def other_splits(run: RunData, checked: CheckedDataset, data: str | os.PathLike[str]) -> dict[str, ImageSet]:
+    """The splits of data that is not the run's.
+
+    Raises:
+        MstlError: It has no images, or only such as the model was trained on, or unknown classes.
+    """
     log_warnings(checked)
-    sets = []
+    found, sets = checked.found, {}
     for name, split in found.splits.items():
         samples = checked.usable[name]
         if not samples:
             raise MstlError(no_images(split, checked))
-        refuse_unknown({sample.label for sample in samples}, classes, split.where)
-        sets.append(ImageSet(samples, classes))
-    return (sets[0] if len(sets) == 2 else None), sets[-1]
+        refuse_unknown({sample.label for sample in samples}, run.classes, split.where)
+        sets[name] = ImageSet(samples, run.classes)
+    if found.val is None:
+        sets["val"] = sets.pop("train")
+    return {
+        name: images if name == "train" else without_training_images(run, images, data) for name, images in sets.items()
+    }
+
+
+def without_training_images(run: RunData, images: ImageSet, data: str | os.PathLike[str]) -> ImageSet:
+    """Images without those that the model was trained on; each sample's split becomes what it was in the run.
+
+    Raises:
+        MstlError: None are left.
+    """
+    if run.manifest is None:
+        logger.warning("data: %s; whether the model was trained on some of it is unknown: %s", data, run.unknown)
+        return replace(images, samples=tuple(replace(sample, split=UNKNOWN) for sample in images.samples))
+    splits = [run.split_of.get(digest, OTHER) for digest in images.digests]
+    kept = [index for index, split in enumerate(splits) if split != "train"]
+    excluded = len(splits) - len(kept)
+    if not kept:
+        raise MstlError(f"the model was trained on all {excluded} images of {data}: give images that it has not seen")
+    if excluded:
+        logger.warning("data: %s, without %d images that the model was trained on", data, excluded)
+    samples = tuple(replace(images.samples[index], split=splits[index]) for index in kept)
+    return replace(images, samples=samples)
 
 
 def same_data(data: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
@@ -63,20 +198,8 @@ def held_out_folder(data: str | os.PathLike[str]) -> str | os.PathLike[str]:
     """The folder itself, or if it has no folder to train on, the one inside it to validate or test on."""
     folder = Path(os.path.expanduser(data))
     if folder.is_dir() and first_with_classes(folder, TRAIN_NAMES) is None:
-        return first_with_classes(folder, VAL_NAMES) or data
+        return first_with_classes(folder, (*VAL_NAMES, *TEST_NAMES)) or data
     return data
-
-
-def relabelled(images: ImageSet, classes: tuple[str, ...], where: str | os.PathLike[str]) -> ImageSet:
-    """An ImageSet with the class indices of a model.
-
-    Raises:
-        MstlError: It has classes that the model does not know.
-    """
-    if images.classes == classes:
-        return images
-    refuse_unknown(set(images.classes), classes, where)
-    return dataclasses.replace(images, classes=classes, folder=None)
 
 
 def refuse_unknown(names: set[str], classes: tuple[str, ...], where: str | os.PathLike[str]) -> None:

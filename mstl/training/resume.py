@@ -1,7 +1,7 @@
 """Resuming a run: last.ckpt, which holds the model and the state of its training, written and read again."""
 
 import dataclasses
-import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -13,23 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstl.checkpoint import read_checkpoint, save_checkpoint
-from mstl.config import Preprocessing, TrainConfig, read_config
-from mstl.data.dataset import ImageSet
+from mstl.config import RECORD, Preprocessing, TrainConfig, read_config
+from mstl.data.evaluation_data import RunData, same_data
+from mstl.data.load_data import DataSplits
+from mstl.data.recorded import is_name
 from mstl.errors import MstlError
 from mstl.evaluation.history import EpochRow
 from mstl.models.contract import Classifier
 from mstl.models.factory import build_model
+from mstl.training.record import RunRecord
 from mstl.training.state import TrainState
 
 OPTIMIZER, EMA = "state/optimizer/", "state/average/"  # prefixes of names in last.ckpt; the model's have none
-MAY_CHANGE = ("epochs", "patience", "workers", "device")  # settings of a resumed run
+WHERE = ("data", "val")  # settings that say where the images are
+MAY_CHANGE = ("epochs", "patience", "workers", "device", *WHERE)  # settings of a resumed run
 
 
 class ResumeRecord(TypedDict):
     """The part of last.ckpt's record that only resuming needs."""
 
     history: list[EpochRow]
-    data: str
     average_steps: int
 
 
@@ -42,7 +45,6 @@ def save_last(state: TrainState) -> None:
         arrays |= {EMA + name: array for name, array in state.ema.to_arrays().items()}
     record: ResumeRecord = {
         "history": state.history,
-        "data": state.data_digest,
         "average_steps": 0 if state.ema is None else state.ema.steps,
     }
     save_checkpoint(state.folder / "last.ckpt", arrays, {**state.metadata(), "resume": record})
@@ -102,6 +104,8 @@ class SavedRun:
         """
         fields = ((item.name, item.default, getattr(config, item.name)) for item in dataclasses.fields(config))
         given = {name: value for name, default, value in fields if value != default and name != "out"}
+        for name in set(WHERE) & given.keys():
+            given[name] = self.place(given[name], self.config[name])
         for name, value in given.items():
             if name not in MAY_CHANGE and value != self.config[name]:
                 raise MstlError(
@@ -109,6 +113,43 @@ class SavedRun:
                     "leave it out, or start a new run"
                 )
         return TrainConfig(**{**self.config, **{name: given[name] for name in MAY_CHANGE if name in given}})
+
+    def place(self, given: str, recorded: str | None) -> str:
+        """Where the data is that the user names: as it is recorded if that is the same place, else an absolute path."""
+        path = os.path.abspath(os.path.expanduser(given))
+        if is_name(given) or not os.path.exists(path):
+            return given
+        started = os.path.join(self.record_of_run.directory or "", os.path.expanduser(recorded or ""))
+        return recorded if recorded is not None and same_data(path, started) else path
+
+    @property
+    def record_of_run(self) -> RunRecord:
+        """What the run noted of what it used."""
+        return RunRecord.from_dict(self.metadata.get(RECORD))
+
+    def load_splits(self, config: TrainConfig) -> DataSplits:
+        """Find the images of the run, with their labels and splits, where they are now.
+
+        Args:
+            config: The settings to go on with.
+
+        Raises:
+            MstlError: They are unknown, or the dataset does not hold the same images any more.
+        """
+        run = RunData.read(self.folder / "last.ckpt", self.metadata)
+        if run.manifest is None:
+            raise MstlError(
+                f"cannot resume {self.folder}: the images that it was started with are unknown ({run.unknown}); "
+                "start a new run"
+            )
+        recorded = run.find(config.data or run.data, config.val)
+        if recorded.differs:
+            raise MstlError(
+                f"cannot resume {self.folder}: the images of {config.data} are not those that it was started with: "
+                f"{recorded.changes()}; put them back, or start a new run"
+            )
+        sets = recorded.image_sets(run.classes)
+        return DataSplits(sets["train"], sets["val"], sets.get("test"), self.record_of_run.validated_on or "val")
 
     def build_model(self, num_classes: int) -> Classifier:
         """The run's model, not yet with its weights."""
@@ -119,12 +160,8 @@ class SavedRun:
         """Restore history, model, optimizer and moving average as they were after the last finished epoch.
 
         Raises:
-            MstlError: The data is not that of the run, or the run is finished.
+            MstlError: The run is finished.
         """
-        if self.record["data"] != state.data_digest:
-            raise MstlError(
-                f"cannot resume {self.folder}: the images of {state.config.data} are not those that it was started with"
-            )
         state.history = self.record["history"]
         if len(state.history) >= state.config.epochs:
             raise MstlError(f"{self.folder} is finished ({state.config.epochs} epochs): raise --epochs to go on")
@@ -136,11 +173,3 @@ class SavedRun:
         if state.ema is not None:
             averages = {name.removeprefix(EMA): array for name, array in self.arrays.items() if name.startswith(EMA)}
             state.ema.restore(averages, self.record["average_steps"])
-
-
-def data_digest(images: ImageSet) -> str:
-    """A digest of a dataset that does not depend on its place: names, sizes and labels of the files."""
-    digest = hashlib.sha256(repr(images.classes).encode())
-    for path, label in zip(images.paths, images.labels, strict=True):
-        digest.update(f"{Path(path).parent.name}/{Path(path).name}\0{Path(path).stat().st_size}\0{label}\n".encode())
-    return digest.hexdigest()[:16]

@@ -5,7 +5,7 @@ import os
 from os import PathLike
 from pathlib import Path
 
-from mstl.config import RECORD, Preprocessing, TrainConfig
+from mstl.config import Preprocessing, TrainConfig
 from mstl.data.dataset import ImageSet
 from mstl.data.load_data import DataSplits, load_splits
 from mstl.data.loading.loader import Loader
@@ -25,7 +25,7 @@ from mstl.training.optimizers import stage_parameters
 from mstl.training.phase import Phase
 from mstl.training.recipes import ResolvedConfig
 from mstl.training.record import RunRecord
-from mstl.training.resume import SavedRun, data_digest
+from mstl.training.resume import SavedRun
 from mstl.training.run import TrainingRun
 from mstl.training.state import TrainState
 
@@ -47,7 +47,10 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
         config = saved.resumed_config(config)
     device, processes = use_device(config.device), join_process_group()
     data = recipes.early_setting(config, "data")
-    splits = load_splits(data, config.val, config.val_split, config.seed, config.strict)
+    if saved is None:
+        splits = load_splits(data, config.val, config.val_split, config.seed, config.strict)
+    else:
+        splits = saved.load_splits(config)
     train_set, val_set = splits.train, splits.val
     num_classes = len(train_set.classes)
     settings, reason = recipes.resolve(config, len(train_set), num_classes)
@@ -62,7 +65,7 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
         folder = Path(settings.out or run_dir.default_folder(data, settings.model))
     else:
         model, preprocessing, folder = saved.build_model(num_classes), saved.preprocessing, saved.folder
-        record = RunRecord.from_dict(saved.metadata.get(RECORD))
+        record = saved.record_of_run
     train_loader, val_loader = make_loaders(settings, preprocessing, train_set, val_set, processes)
     mixer = Mixer(num_classes, settings.mixup, settings.cutmix, settings.smoothing, settings.seed)
     weights = class_weights(train_set.labels, num_classes) if settings.class_weights == "balanced" else None
@@ -71,8 +74,7 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
     # A resumed run begins in the phase of its last finished epoch, to which the state of its optimizer belongs
     epoch = 1 if saved is None else max(1, len(saved.record["history"]))
     phase = Phase(settings, model, epoch, weights, processes, len(train_loader))
-    digest = data_digest(train_set)
-    state = TrainState(settings, model, preprocessing, folder, train_set, val_set, phase, digest, record, ema)
+    state = TrainState(settings, model, preprocessing, folder, train_set, val_set, phase, record, ema)
     state.test_set = splits.test
     if saved is not None:
         saved.restore(state)

@@ -35,7 +35,6 @@ class TrainState:
         test_set: The images to test the best epoch on, at the end of the run; None if there are none.
         phase: What is trained at present.
         record: What the run notes of what it used.
-        data_digest: Tells whether a resumed run has the same data.
         ema: The moving average of the weights; None without.
         history: A row for each finished epoch.
         evaluation: The validation of the last epoch; None before the first.
@@ -57,7 +56,6 @@ class TrainState:
     train_set: ImageSet
     val_set: ImageSet
     phase: Phase
-    data_digest: str = ""
     record: RunRecord = field(default_factory=RunRecord)
     ema: MovingAverage | None = None
     history: list[EpochRow] = field(default_factory=list)

@@ -25,9 +25,9 @@ def made(tmp_path_factory):
     """Photos, one of them with a wrong label in each part, and a checkpoint."""
     root = tmp_path_factory.mktemp("evaluate")
     write_folder(root / "photos", {"train": 10, "val": 5}, CLASSES)
-    write_checkpoint(root / "run" / "best.ckpt", root / "photos")
     for part in ("train", "val"):
         write_photo(root / "photos" / part / "green" / "wrong.jpg", COLORS["red"], 5000 + len(part))
+    write_checkpoint(root / "run" / "best.ckpt", root / "photos")
     return root
 
 

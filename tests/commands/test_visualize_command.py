@@ -23,8 +23,8 @@ def made(tmp_path_factory):
     """Photos, one of them with a wrong label, a checkpoint and a history."""
     root = tmp_path_factory.mktemp("visualize")
     write_folder(root / "photos", {"train": 8, "val": 4}, CLASSES)
-    write_checkpoint(root / "run" / "best.ckpt", root / "photos")
     write_photo(root / "photos" / "val" / "green" / "wrong.jpg", COLORS["red"], 7000)
+    write_checkpoint(root / "run" / "best.ckpt", root / "photos")
     rows = [
         {"epoch": n, "train_loss": 1 / n, "val_loss": 2 / n, "val_accuracy": 1 - 0.5 / n, "seconds": 1} for n in (1, 2)
     ]

@@ -109,12 +109,12 @@ def test_another_run_is_not_a_resumed_one(run, options, message):
 
 def test_other_photos_are_refused(run, tmp_path):
     before = (run / "run" / "last.ckpt").read_bytes()
-    (run / "photos" / "train" / "red" / "red-0.jpg").rename(run / "photos" / "train" / "red" / "renamed.jpg")
+    (run / "photos" / "train" / "red" / "red-0.jpg").rename(run / "red-0.jpg")
     try:
-        with pytest.raises(MstlError, match="are not those that it was started with"):
+        with pytest.raises(MstlError, match="not those that it was started with: 0 new, 1 gone, 0 changed"):
             mstl.fit(resume=str(run / "run"), epochs=9)
     finally:
-        (run / "photos" / "train" / "red" / "renamed.jpg").rename(run / "photos" / "train" / "red" / "red-0.jpg")
+        (run / "red-0.jpg").rename(run / "photos" / "train" / "red" / "red-0.jpg")
     assert (run / "run" / "last.ckpt").read_bytes() == before
 
 
