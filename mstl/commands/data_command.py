@@ -54,8 +54,8 @@ def get(name: str) -> None:
 def check(data: str, val: str | None, out: Path, quarantine: Path | None) -> None:
     """Check DATA for problems; exit code 3 if it has errors that must be fixed.
 
-    Finds files that are unusable or unusual, the same image (exactly or nearly) in training and validation or under
-    two labels, and classes that are too small, imbalanced or missing from one split.
+    Finds files that are unusable or unusual, the same image (exactly or nearly) in two of the parts (train, val, test)
+    or under two labels, and classes that are too small, imbalanced or missing from one part.
     """
     from mstl.data.checking.check_summary import summary, write_csv
     from mstl.data.checking.checks import check_dataset
