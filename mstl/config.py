@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,9 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mstl.errors import MstlError
+from mstl.field_types import checked
 from mstl.runtime.devices import DeviceName
 
 RECORD = "record"  # key in config.json, beside the settings: what a run notes of what it used
+SEEDS = 2**32  # that MindSpore and NumPy accept
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -85,7 +86,7 @@ class TrainConfig:
     None leaves a setting to the recipe. The ``config.json`` of a run has the values that were used.
 
     Raises:
-        MstlError: A value is out of its range.
+        MstlError: A value is of the wrong type or out of its range.
     """
 
     data: str | None = option(
@@ -154,21 +155,20 @@ class TrainConfig:
     out: str | None = option(None, "Main", "Output folder of the run; checkpoints/<data>-<model> by default.")
 
     def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            setattr(self, item.name, checked(item.name, getattr(self, item.name), item.type))
         for name in ("epochs", "batch_size", "accumulate", "lr_step", "views"):
             self._check(name, lambda value: value >= 1, "1 or more")
         for name in ("lr", "lr_gamma"):
             self._check(name, lambda value: value > 0, "above 0")
-        for name in ("weight_decay", "mixup", "cutmix", "warmup", "clip", "patience", "unfreeze_at"):
+        for name in ("weight_decay", "mixup", "cutmix", "warmup", "clip", "patience", "unfreeze_at", "workers"):
             self._check(name, lambda value: value >= 0, "0 or more")
         for name in ("momentum", "smoothing", "ema"):
             self._check(name, lambda value: 0 <= value < 1, "from 0 up to (not including) 1")
         self._check("val_split", lambda value: 0 < value < 1, "between 0 and 1")
         self._check("layer_decay", lambda value: 0 < value <= 1, "above 0 and at most 1")
         self._check("image_size", lambda value: value >= 32, "32 or more: the models downsample by 32")
-        for item in dataclasses.fields(self):
-            choices, value = choices_of(plain_type(item.type)), getattr(self, item.name)
-            if choices and value is not None and value not in choices:
-                raise MstlError(f"unknown {item.name} {value!r}: choose one of {', '.join(choices)}")
+        self._check("seed", lambda value: 0 <= value < SEEDS, f"from 0 to {SEEDS - 1}")
 
     def _check(self, name: str, valid: Callable[[Any], bool], what: str) -> None:
         value = getattr(self, name)
@@ -184,7 +184,7 @@ class TrainConfig:
         """The inverse of :meth:`to_dict`.
 
         Raises:
-            MstlError: An unknown key, or a value of the wrong type.
+            MstlError: An unknown key, or a value of the wrong type or out of its range.
         """
         known = {item.name for item in dataclasses.fields(cls)}
         if not isinstance(values, dict):
@@ -196,20 +196,8 @@ class TrainConfig:
             )
         try:
             return cls(**values)
-        except TypeError as error:
-            raise MstlError(f"{source} has a value of the wrong type: {error}") from error
-
-
-def plain_type(hint: Any) -> Any:
-    """``int`` of ``int | None``, and so on."""
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return next(part for part in typing.get_args(hint) if part is not type(None))
-    return hint
-
-
-def choices_of(hint: Any) -> tuple[str, ...]:
-    """The values of a Literal; none of any other type."""
-    return typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
+        except MstlError as error:
+            raise MstlError(f"{source}: {error}") from error
 
 
 def read_config(path: str | PathLike[str]) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from mstl.config import GROUPS, Group, choices_of, plain_type
+from mstl.config import GROUPS, Group
 from mstl.errors import MstlError
+from mstl.field_types import choices_of, empty, plain_type
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -25,7 +26,21 @@ class GroupedOption(click.Option):
         self.group = group
 
 
-class GroupedCommand(click.Command):
+class Command(click.Command):
+    """A command that refuses empty arguments: ``--data ""`` would otherwise mean the current folder."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse empty arguments, then parse."""
+        for before, argument in zip(["", *args], args, strict=False):
+            name = before if before.startswith("-") and before not in ("-", "--") else "an argument"
+            if not argument.strip():
+                fail(empty(name))
+            if argument.startswith("--") and argument.endswith("="):
+                fail(empty(argument[:-1]))
+        return super().parse_args(ctx, args)
+
+
+class GroupedCommand(Command):
     """A command whose help lists the options under the headings of :data:`mstl.config.GROUPS`, in their order."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -46,7 +61,7 @@ def command(function: Callable[..., Any]) -> click.Command:
 
     ``MSTL_DEBUG=1`` shows the traceback instead.
     """
-    return click.command(context_settings=CONTEXT)(one_line_errors(function))
+    return click.command(cls=Command, context_settings=CONTEXT)(one_line_errors(function))
 
 
 def grouped_command(function: Callable[..., Any]) -> click.Command:
@@ -61,7 +76,7 @@ def group(function: Callable[..., Any]) -> click.Group:
 
 def command_of(parent: click.Group, name: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
     """A decorator like :func:`command` that adds the command to a group, under the function's name by default."""
-    return lambda function: parent.command(name, context_settings=CONTEXT)(one_line_errors(function))
+    return lambda function: parent.command(name, cls=Command, context_settings=CONTEXT)(one_line_errors(function))
 
 
 def one_line_errors(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,8 +89,8 @@ def one_line_errors(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         except click.ClickException:
             raise
-        except KeyboardInterrupt:
-            fail("interrupted", 130)
+        except KeyboardInterrupt as request:  # a Stopped knows what to say, and by which signal it came
+            fail(str(request) or "interrupted", getattr(request, "exit_code", 130))
         except Exception as error:
             if os.environ.get("MSTL_DEBUG"):
                 raise

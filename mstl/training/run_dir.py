@@ -2,44 +2,74 @@
 
 import itertools
 import logging
+import re
 from os import PathLike
 from pathlib import Path
 
 from mstl.config import RECORD
+from mstl.data.finding.archive import without_suffix
+from mstl.data.finding.list_file import LIST_SUFFIXES
 from mstl.data.manifest import NAME as MANIFEST
 from mstl.data.manifest import Manifest
 from mstl.errors import MstlError
 from mstl.files import make_folder, write_json
+from mstl.training.leftovers import tidy
 from mstl.training.state import TrainState
 
 logger = logging.getLogger("mstl")
+CONFIG = "config.json"
 
 
 def open_folder(state: TrainState, resumed: bool) -> Path:
     """Make the folder of a run, a new one unless the run is resumed, and write its manifest.csv and config.json.
 
+    What a run that was killed has left half written is removed when it is resumed.
+
     Returns:
         The folder.
     """
     folder = make_folder(state.folder) if resumed else new_folder(state.folder)
-    if not resumed:
+    if resumed:
+        tidy(folder, len(state.history))
+    else:
         Manifest.of(*state.image_sets).write(folder / MANIFEST)
-    write_json(folder / "config.json", {**state.config.to_dict(), RECORD: state.record.to_dict()})
+    write_json(folder / CONFIG, {**state.config.to_dict(), RECORD: state.record.to_dict()})
     logger.info("run: %s", folder)
     return folder
 
 
 def new_folder(folder: Path) -> Path:
-    """Make a folder for a new run; if it holds a run already, ``-2``, ``-3`` ... is appended to its name."""
+    """Make a folder for a new run; if it holds a run already, ``-2``, ``-3`` ... is appended to its name.
+
+    Of several processes that ask for the same folder at once, each gets one of its own.
+    """
     candidates = itertools.chain([folder], (folder.with_name(f"{folder.name}-{n}") for n in itertools.count(2)))
-    return make_folder(next(folder for folder in candidates if not (folder / "config.json").exists()))
+    return next(candidate for candidate in candidates if claim(candidate))
+
+
+def claim(folder: Path) -> bool:
+    """Make a folder and an empty config.json in it; False if it has one already, and so belongs to another run.
+
+    Raises:
+        MstlError: The folder cannot be written to.
+    """
+    if (folder / CONFIG).exists():
+        return False
+    make_folder(folder)
+    try:
+        with open(folder / CONFIG, "x"):  # only one process succeeds
+            return True
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise MstlError(f"cannot write into the folder {folder}: {error.strerror or error}; choose another") from error
 
 
 def default_folder(data: str | PathLike[str], model: str) -> Path:
     """``checkpoints/<data>-<model>``, where data is the name of a folder or archive, or of a list file's folder."""
     path = Path(data).resolve()
-    name = path.parent.name if path.suffix in (".txt", ".csv") else path.name.split(".")[0]
-    return Path("checkpoints") / f"{name}-{model}"
+    name = path.parent.name if path.suffix.lower() in LIST_SUFFIXES else without_suffix(path.name)
+    return Path("checkpoints") / f"{name or 'data'}-{model}"
 
 
 def latest_run(folder: str | PathLike[str]) -> Path:
@@ -49,7 +79,8 @@ def latest_run(folder: str | PathLike[str]) -> Path:
         MstlError: There is none.
     """
     folder = Path(folder)
-    runs = [run for run in (folder, *folder.parent.glob(f"{folder.name}-*")) if (run / "last.ckpt").exists()]
+    later = (run for run in folder.parent.glob("*-*") if re.fullmatch(re.escape(folder.name) + r"-\d+", run.name))
+    runs = [run for run in (folder, *later) if (run / "last.ckpt").exists()]
     if not runs:
         raise MstlError(f"nothing to resume at {folder}: it has no last.ckpt; give a run's folder with --resume RUN")
     return max(runs, key=lambda run: (run / "last.ckpt").stat().st_mtime)

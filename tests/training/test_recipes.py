@@ -185,7 +185,7 @@ def test_config_files(tmp_path):
         ('{"epochs": 3, "learning_rate": 0.1}', "has unknown settings: learning_rate; known are accumulate"),
         ("[1, 2]", "no table of settings"),
         ("{", "is not valid JSON"),
-        ('{"lr": "fast"}', "wrong type"),
+        ('{"lr": "fast"}', "a.json: lr must be a number, not 'fast'"),
         ('{"lr": -1}', "lr must be above 0"),
     ],
 )

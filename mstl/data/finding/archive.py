@@ -23,6 +23,12 @@ def is_archive(path: str | os.PathLike[str]) -> bool:
     return Path(path).name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
+def without_suffix(name: str) -> str:
+    """A file's name without the suffix of an archive; any other name as it is, such as ``v1.2-images``."""
+    suffix = max((suffix for suffix in ARCHIVE_SUFFIXES if name.lower().endswith(suffix)), key=len, default="")
+    return name[: len(name) - len(suffix)]
+
+
 def unpacked(path: str | os.PathLike[str]) -> Path:
     """The folder with the content of a user's archive, unpacked into ``$MSTL_HOME`` if it is not there yet.
 

@@ -10,6 +10,7 @@ from mstl.data.finding.found import FoundDataset, FoundSplits, Split
 from mstl.data.finding.layout import find_splits, three_parts
 from mstl.data.finding.list_file import LIST_SUFFIXES
 from mstl.errors import MstlError
+from mstl.field_types import empty
 
 logger = logging.getLogger("mstl")
 
@@ -59,6 +60,8 @@ def locate(data: str) -> Path:
     Raises:
         MstlError: It is neither a known dataset nor a folder, a list or an archive.
     """
+    if not data.strip():
+        raise MstlError(empty("the name of the data"))
     if data == "demo":
         return demo.make()
     if data in known_datasets.KNOWN:

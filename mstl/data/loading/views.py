@@ -20,14 +20,13 @@ from mindspore.dataset import transforms, vision
 from mindspore.dataset.transforms.transforms import TensorOperation
 from numpy.typing import NDArray
 
+from mstl.config import SEEDS
 from mstl.data.decode import read_image_bytes, upright
 from mstl.errors import MstlError
 from mstl.runtime.devices import clamp_workers
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Image: TypeAlias = NDArray[Any]  # uint8 pixels at first, float32 once they are normalised
-
-SEEDS = 2**32  # that MindSpore accepts
 
 
 def view_batches(

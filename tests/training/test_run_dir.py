@@ -1,0 +1,69 @@
+"""Folders of runs: one for each run, whatever it is called and whoever starts at the same moment."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mstl import MstlError
+from mstl.training import run_dir
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_runs_that_start_at_once_get_a_folder_each(tmp_path, there, monkeypatch):
+    """Threads are all held where the choice is made, so that all choose before any makes its folder."""
+    folder, barrier, make_folder = tmp_path / "run", threading.Barrier(6), run_dir.make_folder
+
+    def after_all_have_chosen(path):
+        if path == folder:
+            barrier.wait(10)
+        return make_folder(path)
+
+    if there:
+        folder.mkdir()
+    monkeypatch.setattr(run_dir, "make_folder", after_all_have_chosen)
+    with ThreadPoolExecutor(6) as pool:
+        folders = list(pool.map(lambda _: run_dir.new_folder(folder), range(6)))
+    assert sorted(path.name for path in folders) == ["run", "run-2", "run-3", "run-4", "run-5", "run-6"]
+    assert all(path.is_dir() for path in folders)
+
+
+def test_a_folder_without_a_run_is_used_and_one_with_a_run_left_alone(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    assert run_dir.new_folder(tmp_path / "run") == tmp_path / "run"
+    assert run_dir.new_folder(tmp_path / "run") == tmp_path / "run-2"
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MstlError, match="cannot write into the folder .*file/run: Not a directory; choose another"):
+        run_dir.new_folder(tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("v1.2-photos", "v1.2-photos"),
+        ("v1.3-photos", "v1.3-photos"),
+        ("v1.2-photos/list.csv", "v1.2-photos"),
+        ("v1.2-photos/LIST.TXT", "v1.2-photos"),
+        ("sets/v1.2-photos.zip", "v1.2-photos"),
+        ("sets/v1.2-photos.TAR.gz", "v1.2-photos"),
+        (".hidden", ".hidden"),
+        ("/", "data"),
+    ],
+)
+def test_the_default_folder_has_the_whole_name(data, name):
+    assert run_dir.default_folder(data, "resnet18") == Path("checkpoints") / f"{name}-resnet18"
+
+
+def test_the_latest_run_is_one_of_the_same_name(tmp_path):
+    names = ("pets [1]-resnet18", "pets [1]-resnet18-2", "pets [1]-resnet18-2-old", "pets 1-resnet18-3")
+    for number, name in enumerate(names):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "last.ckpt").write_text("")
+        os.utime(tmp_path / name / "last.ckpt", (number, number))
+    assert run_dir.latest_run(tmp_path / "pets [1]-resnet18").name == "pets [1]-resnet18-2"
