@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mstl.commands import shared
+from mstl.commands.predictions_file import NAME as PREDICTIONS
+from mstl.commands.predictions_file import write_predictions
 
 if TYPE_CHECKING:  # MindSpore is loaded only when images are evaluated
     from mstl.evaluation.metrics import Evaluation
@@ -33,24 +35,27 @@ IMAGES = 12  # in a picture
 def main(checkpoint: Path, data: str | None, out: Path | None, wanted: bool, device: str) -> None:
     """Evaluate CHECKPOINT: metrics, plots and probable label errors.
 
-    DATA's validation split is evaluated, or all of DATA if it has no splits. Its classes may be a subset of
-    CHECKPOINT's, in any order.
+    Without DATA, the images that the training held out are evaluated, as the manifest.csv beside CHECKPOINT lists them,
+    also where the data has changed since; DATA may name the folder that they have moved to. Of other DATA, the
+    validation split is evaluated, or all of it if it has no splits, without the images that the model was trained on.
+    Its classes may be a subset of CHECKPOINT's, in any order. predictions.csv has a line for each image.
     """
     from mstl.files import make_folder, write_json
     from mstl.predictor import Predictor
     from mstl.report.suspects import check_labels
 
     predictor = Predictor(checkpoint, device)
-    training, validation = predictor.image_sets(data)
     out = make_folder(out or checkpoint.parent / "evaluation")
+    training, validation = predictor.image_sets(data)
     evaluation = predictor.evaluate(validation)
     print("\n".join([*summary(evaluation, predictor.rejector), "", *table(evaluation)]), flush=True)
     write_json(out / "evaluation.json", evaluation.to_dict())
+    write_predictions(out / PREDICTIONS, validation, evaluation, predictor.rejector)
     draw(evaluation, out)
     if wanted:
         evaluations = [evaluation] if training is None else [predictor.evaluate(training), evaluation]
         print(check_labels(predictor, [validation] if training is None else [training, validation], evaluations, out))
-    print(f"figures and pictures in {out}")
+    print(f"figures, {PREDICTIONS} and pictures in {out}")
 
 
 def summary(evaluation: "Evaluation", rejector: "Rejector | None") -> Iterator[str]:

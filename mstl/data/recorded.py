@@ -47,7 +47,9 @@ class RecordedData:
             checked: The dataset.
             directory: The one that relative paths of the manifest refer to; None for the working directory.
         """
-        places = Places(sample for split in checked.usable.values() for sample in split)
+        usable = [sample for split in checked.usable.values() for sample in split]
+        all_found = (sample for split in checked.found.splits.values() for sample in split.samples)
+        places = Places([*usable, *(sample for sample in all_found if sample.path in checked.faults)])
         meant = [os.path.abspath(from_directory(row.path, directory)) for row in manifest.used]
         found = {  # from the paths in the manifest to the places of the images now
             row.path: place
@@ -59,7 +61,6 @@ class RecordedData:
             moved_to = None if row.path in found else places.claim_content(row)
             if moved_to is not None:
                 found[row.path] = moved_to
-        broken = set(map(os.path.abspath, checked.faults))
         samples: list[Sample | None] = []
         changed = gone = other_part = 0
         for row, place in zip(manifest.used, meant, strict=True):
@@ -69,7 +70,7 @@ class RecordedData:
                 samples.append(replace(sample, split=row.split))
                 continue
             samples.append(None)
-            if sample is not None or place in broken or places.claim(place) or places.claim_name(row):
+            if sample is not None or places.claim(place) or places.claim_name(row):
                 changed += 1
             else:
                 gone += 1
@@ -113,7 +114,8 @@ class Places:
     """Where the images of a dataset are, and which of these places are known to hold an image of the run.
 
     Attributes:
-        samples: The samples at each absolute path; a list may name a file more than once.
+        samples: The samples at each absolute path; a list may name a file more than once. Files that cannot be used
+            have no digest.
         claimed: Places of images of the run.
     """
 
@@ -125,14 +127,14 @@ class Places:
         for sample in samples:
             place = os.path.abspath(sample.path)
             if place not in self.samples:
-                self.by_content.setdefault(sample.digest, []).append(place)
+                self.by_content.setdefault(sample.digest or place, []).append(place)
                 self.by_name.setdefault((sample.label, os.path.basename(place)), []).append(place)
             self.samples.setdefault(place, []).append(sample)
 
     @property
     def unclaimed(self) -> int:
-        """Number of places that hold no image of the run."""
-        return len(self.samples.keys() - self.claimed)
+        """Number of places with a usable image that is none of the run's."""
+        return sum(bool(samples[0].digest) for place, samples in self.samples.items() if place not in self.claimed)
 
     def best(self, place: str, row: ManifestRow) -> Sample:
         """The sample at a place that is most like a row of the manifest."""

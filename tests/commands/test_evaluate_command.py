@@ -50,7 +50,9 @@ def test_figures_pictures_and_suspects(made, predictor, run):
     assert done.exit_code == 0, done.output
     folder, expected = made / "run" / "evaluation", predictor.evaluate()
     assert expected.total == 16 and expected.correct == 15  # the one with a wrong label
-    assert sorted(path.name for path in folder.iterdir()) == sorted([*PICTURES, "evaluation.json", "suspects.csv"])
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [*PICTURES, "evaluation.json", "predictions.csv", "suspects.csv"]
+    )
     assert json.loads((folder / "evaluation.json").read_text()) == expected.to_dict()
     for name in PICTURES:
         with Image.open(folder / name) as image:
@@ -93,7 +95,7 @@ def test_other_data(made, run, tmp_path):
     assert done.exit_code == 0, done.output
     assert "8 of 8 images" in done.stdout and "look wrong" not in done.stdout
     assert ["green", "0.000", "-", "-", "0"] in [line.split() for line in done.stdout.splitlines()]
-    assert sorted(path.name for path in out.iterdir()) == sorted([*PICTURES[1:], "evaluation.json"])
+    assert sorted(path.name for path in out.iterdir()) == sorted([*PICTURES[1:], "evaluation.json", "predictions.csv"])
 
     shutil.copytree(tmp_path / "test" / "red", tmp_path / "test" / "green")  # now the pictures are other ones
     run("--data", tmp_path / "test", "--out", out, "--no-suspects")
