@@ -29,6 +29,7 @@ _MODULES = {
     "build_model": "mstl.models.factory",
     "load_weights": "mstl.models.loading",
     "load_data": "mstl.data.load_data",
+    "load_splits": "mstl.data.load_data",
     "fit": "mstl.fitting",
     "Predictor": "mstl.predictor",
     "Evaluation": "mstl.evaluation.metrics",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mstl.evaluation.feature_sample import KEEP_FEATURES
 from mstl.evaluation.history import best_row
 from mstl.evaluation.metrics import Evaluation
 from mstl.files import write_text
@@ -132,6 +133,7 @@ def calibration(run: RunReport) -> dict[str, Any]:
     return {
         "confidence": verdict.about_calibration(after),
         "temperature": after.temperature,
+        "fitted_on": min(after.total, KEEP_FEATURES),
         "ece_before": before.ece(),
         "ece": after.ece(),
         "reliability": [

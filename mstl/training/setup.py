@@ -14,6 +14,7 @@ from mstl.data.loading.sampler import class_weights
 from mstl.data.loading.transforms import eval_transforms, train_transforms
 from mstl.data.manifest import Manifest
 from mstl.errors import MstlError
+from mstl.evaluation import feature_sample
 from mstl.models.factory import build_model
 from mstl.models.weights_source import WeightsSource
 from mstl.runtime.devices import MIXED_PRECISION_DEVICES, set_seed, use_device
@@ -142,6 +143,9 @@ def log_setup(state: TrainState, device: str, processes: ProcessGroup, reason: s
     names = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
     sizes = (len(train_set), len(state.val_set), len(classes))
     logger.info("data: %s, %d training and %d validation images of %d classes (%s)", config.data, *sizes, names)
+    if len(state.val_set) > feature_sample.KEEP_FEATURES:
+        sample = "temperature and rejection: fitted on a random sample of %d of the %d validation images"
+        logger.info(sample, feature_sample.KEEP_FEATURES, len(state.val_set))
     if state.test_set is not None:
         logger.info("data: %d test images, for the best epoch at the end of the run", len(state.test_set))
     logger.info("model: %s, weights %s", config.model, state.record.weights or config.weights)

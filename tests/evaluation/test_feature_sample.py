@@ -4,6 +4,8 @@ import mindspore as ms
 import numpy as np
 import pytest
 
+import mstl
+from mstl.checkpoint import read_checkpoint
 from mstl.data.dataset import ImageSet
 from mstl.data.samples import Sample
 from mstl.evaluation import feature_sample
@@ -69,3 +71,14 @@ def test_temperature_and_rejection_are_fitted_on_the_sample(evaluated):
     assert fitted.to_record() == expected.to_record() and np.array_equal(fitted.bank, expected.bank)
     whole = fit_rejector(evaluated(300)[0])
     assert fitted.temperature == pytest.approx(whole.temperature, rel=0.5)
+
+
+@pytest.mark.usefixtures("no_pictures", "narrow_model")
+def test_a_run_says_so_and_has_a_temperature(photos, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", "mstl")
+    monkeypatch.setattr(feature_sample, "KEEP_FEATURES", 4)
+    options = {"model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 6, "workers": 1, "epochs": 1}
+    state = mstl.fit(data=str(photos), out=str(tmp_path / "run"), report=False, augment="none", **options)
+    assert "fitted on a random sample of 4 of the 6 validation images" in caplog.text
+    assert len(state.rejector.bank) == 4
+    assert read_checkpoint(tmp_path / "run" / "best.ckpt")[1]["trust"] == state.rejector.to_record()

@@ -16,7 +16,7 @@ from tests.checkpoints import scatter
 from tests.conftest import COLORS, write_folder, write_photo
 
 pytestmark = pytest.mark.usefixtures("no_pictures", "narrow_model")
-TINY = {"model": "resnet18", "image_size": 32, "batch_size": 8, "workers": 1, "report": False, "augment": "none"}
+TINY = {"model": "resnet18", "image_size": 32, "batch_size": 5, "workers": 1, "report": False, "augment": "none"}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def tuned(tmp_path_factory):
     weights = root / "start.ckpt"
     save_checkpoint(weights, {each.name: each.asnumpy() for each in net.get_parameters()}, record)
     mstl.fit(
-        data=str(data), weights=str(weights), out=str(root / "run"), freeze="none", epochs=3, lr=0.02,
+        data=str(data), weights=str(weights), out=str(root / "run"), freeze="none", epochs=2, lr=0.003,
         best="loss", **TINY,
     )  # fmt: skip
     return root
