@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import os
 import re
 from os import PathLike
 from pathlib import Path
@@ -27,7 +28,12 @@ def open_folder(state: TrainState, resumed: bool) -> Path:
 
     Returns:
         The folder.
+
+    Raises:
+        MstlError: It cannot be written to, or has images of the dataset.
     """
+    if not resumed:
+        refuse_folder_of_images(state)
     folder = make_folder(state.folder) if resumed else new_folder(state.folder)
     if resumed:
         tidy(folder, len(state.history))
@@ -36,6 +42,17 @@ def open_folder(state: TrainState, resumed: bool) -> Path:
     write_json(folder / CONFIG, {**state.config.to_dict(), RECORD: state.record.to_dict()})
     logger.info("run: %s", folder)
     return folder
+
+
+def refuse_folder_of_images(state: TrainState) -> None:
+    """Refuse to write into a folder of the dataset's images, such as a class folder: it would be no class any more.
+
+    Raises:
+        MstlError: The run's folder is one.
+    """
+    folders = {os.path.dirname(path) for images in state.image_sets for path in images.paths}
+    if os.path.realpath(state.folder) in map(os.path.realpath, folders):
+        raise MstlError(f"cannot write the run into {state.folder}, which has images of the data: choose another --out")
 
 
 def new_folder(folder: Path) -> Path:

@@ -1,13 +1,18 @@
 """Image folder: a folder with a folder for each class, as torchvision's ImageFolder reads it."""
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mstl.data.finding.found import Oddity, Split
-from mstl.data.image_files import has_image_suffix
+from mstl.data.finding.other_folders import why_no_data
+from mstl.data.image_files import has_image_suffix, printable
 from mstl.data.samples import Sample
 from mstl.errors import MstlError
+
+logger = logging.getLogger("mstl")
+SHOWN = 5  # folders that are named in one message
 
 
 def visible(folder: Path | str) -> list[str]:
@@ -23,19 +28,20 @@ def visible(folder: Path | str) -> list[str]:
 
 
 def find_classes(folder: Path) -> list[str]:
-    """The names of the visible folders in a folder, links to folders among them, sorted.
+    """The names of the visible folders in a folder that may be classes, links to folders among them, sorted.
 
     Raises:
         MstlError: The folder cannot be read.
     """
-    return [name for name in visible(folder) if (folder / name).is_dir()]
+    return [name for name in visible(folder) if (folder / name).is_dir() and not why_no_data(folder / name)]
 
 
 def make_dataset(folder: Path, split: str) -> Split:
     """Find the samples of a folder that has a folder for each class.
 
     Files in folders inside a class folder belong to the class too. Hidden files and empty folders are ignored. Links
-    are followed; one that leads back to a folder it is in is left out.
+    are followed; one that leads back to a folder it is in is left out. So are folders of runs, systems and tools, which
+    is logged.
 
     Args:
         folder: The folder.
@@ -53,21 +59,34 @@ def make_dataset(folder: Path, split: str) -> Split:
         if has_image_suffix(name) and not (folder / name).is_dir()
     ]
     above = (os.path.realpath(folder),)
+    reasons = {name: why_no_data(folder / name) for name in visible(folder) if (folder / name).is_dir()}
+    skipped = {str(folder / name): reason for name, reason in reasons.items() if reason}
     samples = tuple(
         Sample(file, label, split, os.path.relpath(file, folder / label))
-        for label in find_classes(folder)
-        for file in files_below(str(folder / label), above, oddities)
+        for label, reason in reasons.items()
+        if not reason
+        for file in files_below(str(folder / label), above, oddities, skipped)
     )
+    log_skipped(skipped)
     return Split(folder, samples, folder, None, tuple(oddities))
 
 
-def files_below(folder: str, above: tuple[str, ...], oddities: list[Oddity]) -> Iterator[str]:
+def log_skipped(skipped: Mapping[str, str]) -> None:
+    """Say on one line which folders are not used, and why."""
+    shown = [f"{printable(path)} ({reason})" for path, reason in list(skipped.items())[:SHOWN]]
+    more = len(skipped) - len(shown)
+    if skipped:
+        logger.info("data: not used: %s%s", ", ".join(shown), f" and {more} more" if more else "")
+
+
+def files_below(folder: str, above: tuple[str, ...], oddities: list[Oddity], skipped: dict[str, str]) -> Iterator[str]:
     """The visible files in a folder and in those inside it.
 
     Args:
         folder: The folder.
         above: Real paths of the folders it is in.
         oddities: Gets an entry for each link that leads back to a folder it is in.
+        skipped: Gets each folder that is no data, with the reason.
     """
     real = os.path.realpath(folder)
     if any(other == real or other.startswith(os.path.join(real, "")) for other in above):
@@ -76,7 +95,10 @@ def files_below(folder: str, above: tuple[str, ...], oddities: list[Oddity]) -> 
     for name in visible(folder):
         path = os.path.join(folder, name)
         if os.path.isdir(path):
-            yield from files_below(path, (*above, real), oddities)
+            if reason := why_no_data(path):
+                skipped[path] = reason
+            else:
+                yield from files_below(path, (*above, real), oddities, skipped)
         else:
             yield path
 

@@ -98,7 +98,7 @@ def only_csv(folder: Path) -> Path | None:
 def descend(folder: Path) -> Path:
     """The folder itself, or the one inside it if that is all it holds, as in the top folder of an archive."""
     while True:
-        inside = [name for name in find_classes(folder) if name != "__MACOSX"]
+        inside = find_classes(folder)
         alone = len(inside) == 1 and inside[0] not in NAMES
         if not alone or find_list(folder, TRAIN_NAMES) or only_csv(folder):
             return folder

@@ -10,6 +10,8 @@ import urllib.request
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from mstl.data.finding.folder import log_skipped
+from mstl.data.finding.other_folders import why_no_data
 from mstl.data.image_files import has_image_suffix
 from mstl.download.failures import describe, root_cause
 from mstl.download.opener import strict_urlopen
@@ -127,11 +129,17 @@ def images_named(name: str, allow_urls: bool) -> Iterator[str | Address | Unread
 
 
 def images_below(folder: str) -> Iterator[str | Unreadable]:
-    """The images in a folder and in those inside it, sorted by name; a link that leads back is not followed."""
+    """The images in a folder and in those inside it, sorted by name; a link that leads back is not followed.
+
+    Folders of runs, systems and tools are left out, which is logged.
+    """
     faults: list[OSError] = []
     empty = True
     for root, folders, files in os.walk(folder, onerror=faults.append, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and not leads_back(root, name))
+        inside = sorted(name for name in folders if not name.startswith(".") and not leads_back(root, name))
+        skipped = {os.path.join(root, name): why_no_data(os.path.join(root, name)) for name in inside}
+        folders[:] = [name for name in inside if not skipped[os.path.join(root, name)]]
+        log_skipped({path: reason for path, reason in skipped.items() if reason})
         for name in sorted(files):
             if not name.startswith(".") and has_image_suffix(name):
                 empty = False
