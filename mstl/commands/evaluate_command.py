@@ -1,5 +1,6 @@
 """``mstl evaluate best.ckpt``: metrics, plots and probable label errors of a checkpoint."""
 
+import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:  # MindSpore is loaded only when images are evaluated
     from mstl.evaluation.metrics import Evaluation
     from mstl.evaluation.rejection import Rejector
 
+logger = logging.getLogger("mstl")
 ALL_CLASSES = 40  # up to so many classes, the table has all
 WORST_CLASSES = 20  # rows of the table of more classes
 IMAGES = 12  # in a picture
@@ -22,8 +24,19 @@ IMAGES = 12  # in a picture
 
 @shared.command
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--data", help="Dataset to evaluate on; by default the validation split of the training.")
-@click.option("--out", type=click.Path(path_type=Path), help="Output folder; by default evaluation/ beside CHECKPOINT.")
+@click.option("--data", help="Dataset to evaluate on; by default that of the training.")
+@click.option(
+    "--split",
+    type=click.Choice(["val", "test", "train"]),
+    default="val",
+    show_default=True,
+    help="Split of the data to evaluate on.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Output folder; by default evaluation/ beside CHECKPOINT, or evaluation-test/ of --split test.",
+)
 @click.option(
     "--suspects/--no-suspects",
     "wanted",
@@ -32,7 +45,7 @@ IMAGES = 12  # in a picture
     help="Label errors: look for them, in the training images too.",
 )
 @shared.device_option()
-def main(checkpoint: Path, data: str | None, out: Path | None, wanted: bool, device: str) -> None:
+def main(checkpoint: Path, data: str | None, split: str, out: Path | None, wanted: bool, device: str) -> None:
     """Evaluate CHECKPOINT: metrics, plots and probable label errors.
 
     Without DATA, the images that the training held out are evaluated, as the manifest.csv beside CHECKPOINT lists them,
@@ -40,21 +53,28 @@ def main(checkpoint: Path, data: str | None, out: Path | None, wanted: bool, dev
     validation split is evaluated, or all of it if it has no splits, without the images that the model was trained on.
     Its classes may be a subset of CHECKPOINT's, in any order. predictions.csv has a line for each image.
     """
+    from mstl.errors import MstlError
     from mstl.files import make_folder, write_json
     from mstl.predictor import Predictor
     from mstl.report.suspects import check_labels
 
     predictor = Predictor(checkpoint, device)
-    out = make_folder(out or checkpoint.parent / "evaluation")
-    training, validation = predictor.image_sets(data)
-    evaluation = predictor.evaluate(validation)
+    out = make_folder(out or checkpoint.parent / ("evaluation" if split == "val" else f"evaluation-{split}"))
+    splits = predictor.splits(data)
+    if split not in splits:
+        raise MstlError(f"{data or 'the data of the run'} has no {split} split: it has {', '.join(splits)}")
+    if split == "train":
+        logger.warning("these images were trained on: the figures tell nothing of how good it is on others")
+    images = splits[split]
+    evaluation = predictor.evaluate(images)
     print("\n".join([*summary(evaluation, predictor.rejector), "", *table(evaluation)]), flush=True)
     write_json(out / "evaluation.json", evaluation.to_dict())
-    write_predictions(out / PREDICTIONS, validation, evaluation, predictor.rejector)
+    write_predictions(out / PREDICTIONS, images, evaluation, predictor.rejector)
     draw(evaluation, out)
     if wanted:
-        evaluations = [evaluation] if training is None else [predictor.evaluate(training), evaluation]
-        print(check_labels(predictor, [validation] if training is None else [training, validation], evaluations, out))
+        others = [splits["train"]] if "train" in splits and split != "train" else []
+        evaluations = [*map(predictor.evaluate, others), evaluation]
+        print(check_labels(predictor, [*others, images], evaluations, out))
     print(f"figures, {PREDICTIONS} and pictures in {out}")
 
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import mstl
 from mstl import MstlError
-from mstl.commands import train_command
+from mstl.commands import evaluate_command, train_command
 from mstl.data.load_data import load_splits
 from mstl.report import final_test
 from mstl.report.describe_run import describe_folder
@@ -68,6 +68,28 @@ def test_the_figure_is_printed_kept_and_shown(parts, run):
     figures = Quotable.of(test, kept["epoch"])
     assert load_run_report(folder).test == read_test(folder, kept["epoch"]) == figures
     assert read_test(folder, kept["epoch"] + 1) is None, "of another best epoch"
+
+
+@pytest.mark.parametrize(("split", "total"), [("test", 3), ("train", 12), ("val", 6)])
+def test_evaluate_takes_the_split(run, split, total):
+    _, folder = run
+    done = CliRunner().invoke(evaluate_command.main, [str(folder / "best.ckpt"), "--split", split])
+    assert done.exit_code == 0 and f" of {total} images" in done.stdout, done.output
+    assert ("these images were trained on" in done.stderr) == (split == "train")
+    out = folder / ("evaluation" if split == "val" else f"evaluation-{split}")
+    evaluation = json.loads((out / "evaluation.json").read_text())
+    assert evaluation["total"] == total
+    if split == "test":
+        kept = json.loads((folder / "test.json").read_text())
+        assert {"epoch": kept["epoch"], **evaluation} == kept
+
+
+def test_a_split_that_is_not_there(run, tmp_path):
+    other = write_folder(tmp_path / "other", {"test": 2})
+    done = CliRunner().invoke(
+        evaluate_command.main, [str(run[1] / "best.ckpt"), "--split", "test", "--data", str(other)]
+    )
+    assert done.exit_code == 1 and f"{other} has no test split: it has val" in done.stderr
 
 
 def test_nothing_is_chosen_by_it(parts, run, tmp_path):
