@@ -7,10 +7,12 @@ from typing import Any
 from mstl.config import TrainConfig
 from mstl.report.final_test import FinalTest
 from mstl.report.report_writer import ReportWriter
+from mstl.runtime import mindspore_thread
 from mstl.training.state import TrainState
 from mstl.training.trainer import run_training
 
 
+@mindspore_thread.held()
 def fit(
     config: TrainConfig | None = None,
     callbacks: Iterable[object] = (),

@@ -15,9 +15,9 @@ from scipy.special import softmax
 from mstl.config import Preprocessing
 from mstl.data.dataset import ImageSet
 from mstl.data.evaluation_data import RunData, load_held_out
-from mstl.data.finding.predict_inputs import Address, Unreadable
+from mstl.data.finding.predict_inputs import Unreadable
 from mstl.data.loading.loader import Loader
-from mstl.data.loading.streaming import ImageInput, batches
+from mstl.data.loading.streaming import ImageInput, batches, path_of
 from mstl.data.loading.transforms import eval_transforms
 from mstl.errors import MstlError
 from mstl.evaluation.evaluate import evaluate
@@ -28,6 +28,7 @@ from mstl.models.contract import Classifier
 from mstl.models.factory import build_model
 from mstl.models.fusing import FusedModel
 from mstl.models.loading import Weights, load_weights, read_weights
+from mstl.runtime import mindspore_thread
 from mstl.runtime.devices import use_device
 
 BATCH_SIZE = 32
@@ -58,6 +59,9 @@ class Prediction:
 class Predictor:
     """Predicts images with a trained model.
 
+    Any number of threads may ask one Predictor, or several: the MindSpore thread (:mod:`mstl.runtime.mindspore_thread`)
+    computes their batches one after the other. While :func:`mstl.fit` trains in this process, they wait for its end.
+
     Args:
         checkpoint: A file written by :func:`mstl.fit`, such as best.ckpt.
         device: ``"auto"``, ``"Ascend"``, ``"GPU"`` or ``"CPU"``.
@@ -72,10 +76,15 @@ class Predictor:
         metadata: The checkpoint's record.
 
     Raises:
-        MstlError: The file does not exist, or mstl did not write it.
+        MstlError: The file does not exist, or mstl did not write it; or this process was forked from one that had
+            used MindSpore, in which case nothing else works, either.
     """
 
     def __init__(self, checkpoint: str | os.PathLike[str], device: str = "auto") -> None:
+        mindspore_thread.run(self._load, checkpoint, device)
+
+    def _load(self, checkpoint: str | os.PathLike[str], device: str) -> None:
+        """Read the checkpoint and compile its model."""
         use_device(device)
         self.path = Path(checkpoint)
         weights = read_weights(self.path)
@@ -179,7 +188,7 @@ class Predictor:
         Returns:
             (n, classes) logits and (n, num_features) features.
         """
-        return self._classifier(images)
+        return mindspore_thread.run(self._classifier, images)
 
     def image_sets(self, data: str | os.PathLike[str] | None = None) -> tuple[ImageSet | None, ImageSet]:
         """The images to train on (None if there are none) and those to evaluate on of :meth:`splits`."""
@@ -235,12 +244,3 @@ def restore_model(weights: Weights, architecture: str, num_classes: int) -> Clas
     model.preprocessing = weights.preprocessing
     model.set_train(False)
     return model
-
-
-def path_of(image: ImageInput) -> str | None:
-    """Path or URL of an image; None if it has none."""
-    if isinstance(image, (str, os.PathLike)):
-        return os.fspath(image)
-    if isinstance(image, Address):
-        return image.url
-    return image.path if isinstance(image, Unreadable) else None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mstl.data.dataset import ImageSet
 from mstl.evaluation import feature_sample
 from mstl.evaluation.metrics import Evaluation
+from mstl.runtime import mindspore_thread
 from mstl.runtime.processes import ProcessGroup
 
 Predict: TypeAlias = Callable[[ms.Tensor], tuple[NDArray[np.float32], NDArray[np.float32]]]
@@ -52,7 +53,7 @@ def evaluate(
     featured = feature_sample.sample_rows(images.labels, feature_sample.KEEP_FEATURES)
     seen = np.zeros(len(images), np.float32)
     position = processes.rank
-    for labels, batch_logits, batch_features in outputs(predict, loader):
+    for labels, batch_logits, batch_features in mindspore_thread.iterate(outputs, predict, loader):
         rows = np.arange(position, position + len(labels) * processes.size, processes.size)
         logits[rows] = batch_logits
         if features is None:

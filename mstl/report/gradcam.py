@@ -4,7 +4,7 @@ Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import mindspore as ms
 import numpy as np
@@ -16,6 +16,7 @@ from PIL import Image
 from mstl.config import Preprocessing
 from mstl.data.dataset import ImageSet
 from mstl.data.loading.loader import Loader
+from mstl.runtime import mindspore_thread
 
 COLORS = "inferno"  # perceptually uniform, and read alike by people with every kind of colour vision
 AT_A_TIME = 2  # images that go through the model together: more take memory and gain no time
@@ -38,6 +39,11 @@ def gradcam(model: nn.Cell, images: ms.Tensor | ArrayLike, targets: ArrayLike | 
         (N, H, W) from 0 to 1. The hottest place of each map is 1; a map is 0 everywhere if nothing speaks for the
         class.
     """
+    return mindspore_thread.run(heat_maps, model, images, targets)
+
+
+def heat_maps(model: nn.Cell, images: ms.Tensor | ArrayLike, targets: ArrayLike | None) -> NDArray[np.float32]:
+    """:func:`gradcam`, in the MindSpore thread."""
     pixels = np.asarray(images, np.float32)
     count, height, width = len(pixels), *pixels.shape[2:]
     heat = np.zeros((count, height, width), np.float32)
@@ -91,10 +97,12 @@ def gradcam_images(
     Returns:
         (N, H, W, 3) images as the model sees them, and (N, H, W) heat maps.
     """
-    pixels, heat = [], []
-    for batch, _ in Loader(images, transforms, READ_TOGETHER).batches():
-        pixels.append(to_pixels(batch, preprocessing))
-        heat.append(gradcam(model, batch))
+
+    def parts() -> Generator[tuple[NDArray[np.uint8], NDArray[np.float32]], None, None]:
+        for batch, _ in Loader(images, transforms, READ_TOGETHER).batches():
+            yield to_pixels(batch, preprocessing), gradcam(model, batch)
+
+    pixels, heat = zip(*mindspore_thread.iterate(parts), strict=True)
     return np.concatenate(pixels), np.concatenate(heat)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstl.config import TrainConfig
+from mstl.runtime import mindspore_thread
 from mstl.training.setup import prepare
 
 LOWEST, HIGHEST = 1e-6, 10.0
@@ -17,6 +18,7 @@ SMOOTHING = 0.9  # of the moving average of the losses
 DIVERGED = 4.0  # times the lowest loss, at which the test ends
 
 
+@mindspore_thread.held()
 def lr_find(config: TrainConfig, steps: int = 60) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Train for a few steps with a growing learning rate; nothing is kept.
 

@@ -15,6 +15,7 @@ from mstl.checkpoint import save_checkpoint
 from mstl.config import TrainConfig
 from mstl.evaluation.history import EpochRow
 from mstl.evaluation.metrics import Evaluation
+from mstl.runtime import mindspore_thread
 from mstl.runtime.processes import ProcessGroup
 from mstl.training import run_dir
 from mstl.training.callbacks import default_callbacks, notify
@@ -30,6 +31,7 @@ T = TypeVar("T")
 LOSSES_PER_READ = 16
 
 
+@mindspore_thread.held()
 def run_training(
     config: TrainConfig, callbacks: Iterable[object] = (), resume: str | PathLike[str] | None = None
 ) -> TrainState:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Literal, TypeAlias
 
 import mindspore as ms
@@ -16,7 +16,7 @@ from mstl.data.dataset import ImageSet
 from mstl.data.decode import read_image_bytes, upright
 from mstl.data.loading.sampler import balanced_order
 from mstl.errors import MstlError
-from mstl.runtime.interrupts import take_ctrl_c_back
+from mstl.runtime import mindspore_thread
 
 Indices: TypeAlias = NDArray[np.int64]
 Batch: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int32]]
@@ -99,13 +99,16 @@ class Loader:
         Raises:
             MstlError: An image cannot be read, or the files are no longer those of the set.
         """
+        yield from mindspore_thread.read(self._batches, epoch)
+
+    def _batches(self, epoch: int) -> Generator[tuple[ms.Tensor, ms.Tensor], None, None]:
+        """:meth:`batches`, in the MindSpore thread."""
         order = self.order(epoch)
         dump = os.path.abspath(DUMP)
         had_dump = os.path.lexists(dump)
         parts = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
         count = min(self.streams, len(parts))
         streams = [self._stream(np.concatenate(parts[k::count]), epoch, k) for k in range(count)]
-        take_ctrl_c_back()
         for number, part in enumerate(parts):
             try:
                 images, labels = next(streams[number % count])

@@ -5,7 +5,7 @@ import itertools
 import os
 import stat
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,8 +20,8 @@ from mstl.data.decode import eight_bits, is_cut_off, needs_pillow, to_ppm
 from mstl.data.finding.predict_inputs import Address, Unreadable
 from mstl.data.loading.loader import DUMP, PREFETCH, prefetch_size
 from mstl.errors import MstlError
+from mstl.runtime import mindspore_thread
 from mstl.runtime.devices import clamp_workers
-from mstl.runtime.interrupts import take_ctrl_c_back
 from mstl.runtime.memory import trim_memory
 
 ImageInput: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.uint8] | Image.Image | Address | Unreadable
@@ -39,6 +39,8 @@ def batches(
     images: Iterable[ImageInput], transforms: Sequence[TensorOperation], batch_size: int
 ) -> Iterator[tuple[Sequence[ImageInput], Faults, Pixels]]:
     """Bring images to what a model expects, by MindSpore's C++ pipeline, while the last ones are being computed.
+
+    The images are taken in the calling thread, and the batches made in the MindSpore thread.
 
     Args:
         images: Paths, image files as bytes, uint8 arrays ((H, W), (H, W, 1), (H, W, 3) or (H, W, 4)), Pillow's images,
@@ -58,7 +60,7 @@ def batches(
     while pending := [checked(image) for image in itertools.islice(images, CHUNK)]:
         while pending:
             count = 0
-            for faults, pixels in by_pipeline(pending, transforms, batch_size):
+            for faults, pixels in mindspore_thread.read(by_pipeline, pending, transforms, batch_size):
                 part, count = pending[count : count + len(faults)], count + len(faults)
                 yield part, faults, pixels
             pending = pending[count:]  # where there are any, the C++ decoder has refused one of the next ones
@@ -111,7 +113,7 @@ class ImageBytesSource:
 
 def by_pipeline(
     images: Sequence[ImageInput], transforms: Sequence[TensorOperation], batch_size: int
-) -> Iterator[tuple[Faults, Pixels]]:
+) -> Generator[tuple[Faults, Pixels], None, None]:
     """Faults and pixels of images, in batches; ends early where the C++ decoder refuses one."""
     source, dump = ImageBytesSource(images), Path(DUMP).absolute()
     had_dump = os.path.lexists(dump)
@@ -121,7 +123,6 @@ def by_pipeline(
     dataset = dataset.batch(batch_size, drop_remainder=False, num_parallel_workers=1)
     with prefetch_size(PREFETCH):
         stream = dataset.create_tuple_iterator(num_epochs=1, output_numpy=True, do_copy=False)
-    take_ctrl_c_back()
     try:
         for pixels, numbers in stream:
             faults = [source.faults.get(number) for number in numbers.tolist()]
@@ -136,10 +137,10 @@ def one_by_one(images: Sequence[ImageInput], transforms: Sequence[TensorOperatio
     all_faults: Faults = []
     all_pixels: list[Pixels] = []
     for image in images:
-        answer = next(by_pipeline([image], transforms, 1), None)
+        answer = next(mindspore_thread.read(by_pipeline, [image], transforms, 1), None)
         if answer is None:
             try:
-                answer = next(by_pipeline([to_ppm(encoded(image))], transforms, 1))
+                answer = next(mindspore_thread.read(by_pipeline, [to_ppm(encoded(image))], transforms, 1))
             except OSError as error:
                 answer = [reason(image, error)], np.empty(0, np.float32)
         all_faults += answer[0]
@@ -214,3 +215,12 @@ def reason(image: ImageInput, error: OSError) -> str:
         if detail:
             return detail
     return " ".join((error.strerror or str(error)).split())
+
+
+def path_of(image: ImageInput) -> str | None:
+    """Path or URL of an image; None if it has none."""
+    if isinstance(image, (str, os.PathLike)):
+        return os.fspath(image)
+    if isinstance(image, Address):
+        return image.url
+    return image.path if isinstance(image, Unreadable) else None
