@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 @shared.command
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--data", help="Where the images are now, if they have moved and a run must be evaluated first.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Output file (HTML); by default RUN/report.html, or comparison.html for several runs.",
 )
 @shared.device_option("Device, if a run must be evaluated first.")
-def main(runs: Sequence[Path], out: Path | None, device: str) -> None:
+def main(runs: Sequence[Path], data: str | None, out: Path | None, device: str) -> None:
     """Write the page about a RUN, or one page that compares several.
 
     A run that was stopped before it wrote what its page needs is evaluated on its validation images first.
@@ -33,7 +34,7 @@ def main(runs: Sequence[Path], out: Path | None, device: str) -> None:
     from mstl.report.run_page import write_report
 
     folders = list(dict.fromkeys(folder.resolve() for folder in runs))
-    reports = [describe_folder(folder, device) for folder in folders]
+    reports = [describe_folder(folder, device, data) for folder in folders]
     out = out or (folders[0] / "report.html" if len(folders) == 1 else Path("comparison.html"))
     make_folder(out.parent)
     if len(reports) == 1:

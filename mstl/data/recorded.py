@@ -100,6 +100,8 @@ class RecordedData:
             classes: Of the model, in the order of its outputs.
         """
         warnings = log_warnings(self.checked)
+        if self.differs:
+            warnings += (f"since training: {self.changes()}; the figures are of the images that are still there",)
         sets = {}
         for name in dict.fromkeys(row.split for row in self.manifest.used):
             samples = tuple(sample for sample in self.samples if sample is not None and sample.split == name)

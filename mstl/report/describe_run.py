@@ -1,5 +1,6 @@
 """From a run to its RunReport: when it ends, or later from its folder."""
 
+import dataclasses
 import json
 import os
 from collections.abc import Iterable
@@ -109,7 +110,7 @@ def show_worst(
     return WorstImages.resized(worst, pixels, heat_maps.astype(np.float32))
 
 
-def describe_folder(folder: Path, device: str = "auto") -> RunReport:
+def describe_folder(folder: Path, device: str = "auto", data: str | None = None) -> RunReport:
     """What the page of a finished or stopped run needs.
 
     It is read from the folder. If the run was stopped before it wrote that, or has gone on since, the best checkpoint
@@ -118,6 +119,7 @@ def describe_folder(folder: Path, device: str = "auto") -> RunReport:
     Args:
         folder: The run's.
         device: What computes then; see :class:`mstl.Predictor`.
+        data: Where the images are then; None for where they were in training.
 
     Raises:
         MstlError: The folder holds no run, or what it holds is damaged.
@@ -129,19 +131,25 @@ def describe_folder(folder: Path, device: str = "auto") -> RunReport:
         run = load_run_report(folder)
         if len(run.history) >= len(history):
             return run
-    run = evaluate_run(folder, history, device)
+    run = evaluate_run(folder, history, device, data)
     save_run_report(folder, run)
     return run
 
 
-def evaluate_run(folder: Path, history: "list[EpochRow]", device: str) -> RunReport:
-    """A run's report, by evaluating its best checkpoint on the images that it was validated on."""
+def evaluate_run(folder: Path, history: "list[EpochRow]", device: str, data: str | None = None) -> RunReport:
+    """A run's report, by evaluating its best checkpoint on the images that it was validated on.
+
+    Raises:
+        MstlError: These are unknown, or not where the run or ``data`` says.
+    """
     from mstl.predictor import Predictor
     from mstl.training.record import RunRecord
 
     predictor = Predictor(folder / "best.ckpt", device)
-    train_set, val_set = predictor.image_sets()
-    return describe_run(
+    train_set, val_set = predictor.image_sets(data)
+    if any(sample.split != "val" for sample in val_set.samples):
+        raise MstlError(f"{data} does not hold the images that {folder} was validated on: say where these are now")
+    run = describe_run(
         folder,
         model=predictor.model,
         preprocessing=predictor.preprocessing,
@@ -155,3 +163,6 @@ def evaluate_run(folder: Path, history: "list[EpochRow]", device: str) -> RunRep
         record=RunRecord.from_dict(predictor.metadata.get(RECORD)),
         test=read_test(folder, predictor.metadata.get("metrics", {}).get("epoch")),
     )
+    manifest = predictor.run_data.manifest  # some of the training images may be gone by now
+    trained_on = 0 if manifest is None else sum(row.split == "train" for row in manifest.used)
+    return dataclasses.replace(run, train_count=trained_on or run.train_count)

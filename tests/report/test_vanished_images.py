@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 import mstl
+from mstl import MstlError
+from mstl.report.describe_run import describe_folder
 from mstl.report.run_report import load_run_report
 from tests.conftest import write_photo
 
@@ -60,3 +62,23 @@ def test_a_finished_run_stays_finished(photos, tmp_path, act, count):
 def test_nothing_missing_is_not_mentioned(photos, tmp_path):
     state = mstl.fit(data=str(photos), out=str(tmp_path / "run"), **TINY)
     assert "could not be read" not in (state.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_page_made_later_is_about_what_was_held_out(photos, tmp_path):
+    """Also where the photos have moved; never about other ones."""
+    state = mstl.fit(data=str(photos), out=str(tmp_path / "run"), **TINY)
+    (state.folder / "report.npz").unlink()
+    photos.rename(tmp_path / "moved")
+    write_photo(tmp_path / "moved" / "val" / "red" / "new.jpg", (200, 0, 0), 3)
+    (tmp_path / "moved" / "val" / "blue" / "blue-0.jpg").unlink()
+    (tmp_path / "moved" / "train" / "blue" / "blue-0.jpg").unlink()
+    for name in ("blue", "red"):
+        write_photo(tmp_path / "other" / name / "1.jpg", (9, 9, 9), len(name))
+    with pytest.raises(MstlError, match="--data says where it is now"):
+        describe_folder(state.folder)
+    with pytest.raises(MstlError, match="does not hold the images that .* was validated on"):
+        describe_folder(state.folder, data=str(tmp_path / "other"))
+    assert not (state.folder / "report.npz").exists()
+    run = describe_folder(state.folder, data=str(tmp_path / "moved"))
+    assert run.evaluation.total == 5 and set(run.digests) < set(state.val_set.digests) and run.train_count == 12
+    assert any("since training: 1 new, 2 gone, 0 changed" in warning for warning in run.warnings)
