@@ -16,7 +16,7 @@ from mstl.data.dataset import ImageSet
 from mstl.data.finding.layout import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, first_with_classes
 from mstl.data.finding.sources import find_dataset
 from mstl.data.manifest import NAME, Manifest
-from mstl.data.recorded import RecordedData, from_directory
+from mstl.data.recorded import RecordedData, from_directory, is_name
 from mstl.errors import MstlError
 
 logger = logging.getLogger("mstl")
@@ -84,10 +84,15 @@ class RunData:
         """
         if self.manifest is None:
             raise MstlError(f"the run's images are unknown: {self.unknown}")
+        hint = "(the model was trained on that: --data says where it is now)"
+        where, val_where = (path and from_directory(path, self.directory) for path in (data, val))
+        for path in (where, val_where):
+            if path and not is_name(path) and not os.path.exists(os.path.expanduser(path)):
+                raise MstlError(f"no data {path!r} any more {hint}")
         try:
-            found = find_dataset(from_directory(data, self.directory), val and from_directory(val, self.directory))
+            found = find_dataset(where or data, val_where)
         except MstlError as error:
-            raise MstlError(f"{error} (the model was trained on that: --data says where it is now)") from error
+            raise MstlError(f"{error} {hint}") from error
         return RecordedData.find(self.manifest, check_dataset(found), self.directory)
 
 
