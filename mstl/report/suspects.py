@@ -20,6 +20,7 @@ from mstl.models.factory import build_model
 from mstl.models.fusing import FusedModel
 from mstl.models.loading import read_weights
 from mstl.predictor import BATCH_SIZE, Predictor
+from mstl.runtime import mindspore_thread
 from mstl.training.record import RunRecord
 
 SHOWN = 5  # suspects that are named
@@ -44,10 +45,10 @@ def check_labels(
     weights, reason = unseen_backbone(predictor.metadata)
     if reason:
         return f"labels: not checked, as {reason}"
-    note = ""
+    notes = ["suspects.csv"]
     if weights is not None:
         evaluations = [pretrained_features(predictor, images, weights) for images in image_sets]
-        note = f", on the features of {weights.name}, from which the model was fine-tuned"
+        notes.append(f"by the features of {weights.name}, from which the model was fine-tuned")
     total = sum(evaluation.total for evaluation in evaluations)
     parts = [featured_part(evaluation) for evaluation in evaluations]
     looked_at = sum(part.total for part in parts)
@@ -55,9 +56,11 @@ def check_labels(
     paths = [path for part in parts for path in part.paths]
     found = find_label_errors(np.concatenate([part.features for part in parts]), labels, parts[0].classes, paths)
     write_label_errors(file, found)
-    sample = "" if looked_at == total else f", a random sample of {total:,},"
-    lines = [f"labels: {len(found):,} of {looked_at:,}{sample} look wrong{note} (suspects.csv)"]
-    lines[0] += ", most of all" if found else ""
+    if looked_at < total:
+        notes.append(f"a random sample of all {total:,} images")
+    lines = [
+        f"labels: {len(found):,} of {looked_at:,} look wrong ({'; '.join(notes)})" + (", most of all" if found else "")
+    ]
     for each in found[:SHOWN]:
         lines.append(f"  {printable(each.path)}: {printable(each.label)}, looks like {printable(each.suggested)}")
     return "\n".join(lines)
@@ -97,6 +100,7 @@ def trains_backbone(config: Mapping[str, Any]) -> bool:
     return config.get("freeze") not in (None, "backbone") or bool(config.get("unfreeze_at"))
 
 
+@mindspore_thread.held()
 def pretrained_features(predictor: Predictor, images: ImageSet, weights: Path) -> Evaluation:
     """An evaluation without logits, whose features are those of other weights, of images as the model sees them."""
     num_outputs = read_weights(weights).num_classes or len(images.classes)

@@ -44,7 +44,8 @@ def look(root, out):
 
 def test_after_fine_tuning_the_pretrained_features_are_used(tuned, tmp_path):
     said, predictor, sets = look(tuned, tmp_path)
-    assert said.startswith("labels: ") and " of 33 look wrong, on the features of start.ckpt" in said.splitlines()[0]
+    wanted = " of 33 look wrong (suspects.csv; by the features of start.ckpt, from which the model was fine-tuned)"
+    assert said.startswith("labels: ") and wanted in said.splitlines()[0]
     found = [row["path"] for row in csv.DictReader((tmp_path / "suspects.csv").open())]
     assert found[0].endswith("wrong.jpg")
     ours = pretrained_features(predictor, sets[0], tuned / "start.ckpt").features
@@ -97,5 +98,5 @@ def test_weights_of_another_fine_tuned_run_may_have_seen_them(tuned):
 def test_of_many_images_a_sample_is_looked_at(tuned, tmp_path, monkeypatch):
     monkeypatch.setattr(feature_sample, "KEEP_FEATURES", 10)
     monkeypatch.setattr(suspects, "unseen_backbone", lambda metadata: (None, ""))
-    assert " of 18, a random sample of 33, look wrong (suspects.csv)" in look(tuned, tmp_path)[0]
+    assert " of 18 look wrong (suspects.csv; a random sample of all 33 images)" in look(tuned, tmp_path)[0]
     assert isinstance(look(tuned, tmp_path)[2][0], ImageSet)
