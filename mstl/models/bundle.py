@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from mstl.errors import MstlError
 from mstl.files import atomic_path, digest, make_folder
-from mstl.models.pretrained import TABLE, find_by_name
+from mstl.models.pretrained import TABLE, find_by_name, published_as
 from mstl.models.weights_files import folders, local_path, locate
 
 MANIFEST = "mstl-weights.json"
@@ -25,7 +25,8 @@ def write_bundle(path: str | Path, names: Sequence[str] = ()) -> list[str]:
         The names of the files in the archive.
 
     Raises:
-        MstlError: A name is unknown, there are no files, or the archive cannot be written.
+        MstlError: A name is unknown, there are no files, one is not what its name says, or the archive cannot be
+            written.
     """
     if names:
         files = [locate(find_by_name(name)) for name in names]
@@ -36,10 +37,13 @@ def write_bundle(path: str | Path, names: Sequence[str] = ()) -> list[str]:
             "no weights are on this machine: name some, such as `mstl weights bundle OUT.zip resnet50.mindcv`"
         )
     path = Path(path)
+    hashes = {file.name: digest(file) for file in files}
+    for file in files:
+        check_published(file.name, hashes[file.name], file)
     make_folder(path.parent)
     try:
         with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-            archive.writestr(MANIFEST, json.dumps({file.name: digest(file) for file in files}, indent=2))
+            archive.writestr(MANIFEST, json.dumps(hashes, indent=2))
             for file in files:
                 archive.write(file, file.name)
     except OSError as error:
@@ -57,7 +61,8 @@ def install_bundle(path: str | Path) -> list[str]:
         The names of its files.
 
     Raises:
-        MstlError: The archive is damaged or no bundle, the hash of a file is wrong, or another file is in its place.
+        MstlError: The archive is damaged or no bundle, a file is not the published one of its name, its hash is wrong,
+            or another file is in its place.
     """
     target = make_folder(folders()[-1])
     try:
@@ -66,12 +71,28 @@ def install_bundle(path: str | Path) -> list[str]:
             for name, sha256 in hashes.items():
                 if PurePosixPath(name).name != name or "\\" in name:
                     raise MstlError(f"{path} holds a file that would land outside its folder: {name}")
+                check_published(name, sha256, path)
+            for name, sha256 in hashes.items():
                 install_file(archive, name, sha256, target / name)
     except (KeyError, ValueError, AttributeError, zipfile.BadZipFile, FileNotFoundError) as error:
         raise MstlError(f"{path} is not a bundle of mstl's, or is damaged ({error}); make it again") from error
     except OSError as error:
         raise MstlError(f"cannot install {path} into {target}: {error.strerror or error}") from error
     return list(hashes)
+
+
+def check_published(name: str, sha256: str, where: str | Path) -> None:
+    """Check the hash of a file that has the name of published weights: the table of weights decides, not the bundle.
+
+    Raises:
+        MstlError: It is another one than was published.
+    """
+    entry = published_as(name)
+    if entry is not None and entry.sha256 is not None and not sha256.startswith(entry.sha256):
+        raise MstlError(
+            f"{name} of {where} is not the published file {entry.name}: its SHA-256 begins with {sha256[:8]}, not with "
+            f"{entry.sha256[:8]}; get it again with `mstl weights download {entry.name}`"
+        )
 
 
 def install_file(archive: zipfile.ZipFile, name: str, sha256: str, target: Path) -> None:

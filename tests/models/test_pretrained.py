@@ -187,16 +187,16 @@ def test_preprocessing_follows_a_published_name(small_checkpoint, tmp_path):
 
 
 def test_bundle_goes_from_one_machine_to_another(tmp_path, monkeypatch):
-    entry = pretrained.find_by_name("resnet18.mindcv")
+    entry = pretrained.find_by_name("resnet50.tutorial")  # no hash is published
     place(home() / "weights", entry, b"some weights")
-    done = run(weights_command, "bundle", tmp_path / "out" / "bundle.zip", "resnet18.mindcv", "efficientnet_lite0")
+    done = run(weights_command, "bundle", tmp_path / "out" / "bundle.zip", "resnet50.tutorial", "efficientnet_lite0")
     assert done.exit_code == 0, done.output
     monkeypatch.setenv("MSTL_HOME", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("MSTL_OFFLINE", "1")
     for _ in range(2):  # again changes nothing
         done = run(weights_command, "install", tmp_path / "out" / "bundle.zip")
         assert done.exit_code == 0, done.output
-        assert done.output.split() == ["resnet18-1e65cd21.ckpt", "efficientnet-lite0-57934424.pth"]
+        assert done.output.split() == ["resnet50_224_new.ckpt", "efficientnet-lite0-57934424.pth"]
     assert weights_files.locate(entry).read_bytes() == b"some weights"
 
 
@@ -225,6 +225,23 @@ def test_bad_bundles_are_refused_and_leave_nothing(tmp_path, make, message):
     assert "\n" not in str(caught.value)
     assert list((home() / "weights").iterdir()) == []
     assert not (home() / "evil.ckpt").exists()
+
+
+@pytest.mark.parametrize("name", ["resnet18.mindcv", "resnet50.torchvision", "efficientnet_lite0", "resnet18.mstl"])
+def test_the_tables_hash_decides_not_the_bundles(tmp_path, name):
+    """Whoever makes a bundle makes its hashes too."""
+    entry = pretrained.find_by_name(name)
+    evil = bundle_of(tmp_path / "evil.zip", {"mine.ckpt": b"others", entry.filename: b"evil"})
+    done = run(weights_command, "install", evil)
+    assert done.exit_code == 1 and done.stdout == ""
+    assert f"{entry.filename} of {evil} is not the published file {entry.name}" in done.stderr
+    assert entry.sha256[:8] in done.stderr and len(done.stderr.splitlines()) == 1
+    assert list((home() / "weights").iterdir()) == []
+
+    mine = place(home() / "weights", entry, b"evil")
+    done = run(weights_command, "bundle", tmp_path / "out.zip", name)
+    assert done.exit_code == 1 and f"{mine} is not the published file" in done.stderr
+    assert not (tmp_path / "out.zip").exists()
 
 
 def test_a_users_own_file_is_not_overwritten(tmp_path):
