@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstl.errors import MstlError
-from mstl.files import atomic_path
+from mstl.files import atomic_path, encodable
 
 if TYPE_CHECKING:
     import mindspore as ms
@@ -34,7 +34,7 @@ def save_checkpoint(path: str | Path, parameters: Mapping[str, NDArray[Any]], me
     name = first_not_finite(parameters)
     if name is not None:
         raise MstlError(f"{path} is not written: {name} has values that are not finite (NaN or infinite)")
-    record = json.dumps(metadata, ensure_ascii=False)
+    record = encodable(json.dumps(metadata, ensure_ascii=False))
     try:
         with atomic_path(path) as temporary:
             if path.suffix == ".ckpt":

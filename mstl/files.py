@@ -41,9 +41,18 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a UTF-8 text file atomically."""
+    """Write a UTF-8 text file atomically, what is not Unicode as :func:`encodable` has it."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(encodable(text), encoding="utf-8")
+
+
+def encodable(text: str) -> str:
+    """A text in which all that is not Unicode is escaped.
+
+    The bytes of a file name that are not UTF-8 are surrogates in Python, which cannot be encoded. Each becomes an
+    escape such as ``\\udce9``, which in JSON stands for that surrogate: what was written is read again.
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def write_json(path: str | os.PathLike[str], values: Any) -> None:

@@ -110,7 +110,7 @@ def format_of(out: Path | None) -> str:
 def opened(out: Path | None) -> Iterator[TextIO]:
     """The stream to write to: stdout, or a file that appears once it is complete.
 
-    File names that are not valid text are written byte for byte.
+    File names that are not valid text are escaped.
 
     Raises:
         MstlError: The file cannot be written.
@@ -119,7 +119,7 @@ def opened(out: Path | None) -> Iterator[TextIO]:
     from mstl.files import atomic_path, make_folder
 
     if out is None:
-        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]  # TextIO has none
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]  # TextIO has none
         yield sys.stdout
         return
     if out.is_dir():
@@ -127,6 +127,6 @@ def opened(out: Path | None) -> Iterator[TextIO]:
     make_folder(out.parent)
     with (
         atomic_path(out) as temporary,
-        open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
+        open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
     ):
         yield stream

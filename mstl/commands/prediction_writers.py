@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
+from mstl.files import encodable
+
 if TYPE_CHECKING:  # MindSpore is loaded only when images are predicted
     from mstl.predictor import Prediction
 
@@ -64,9 +66,8 @@ def as_array(records: Iterable[Record], _classes: Sequence[str], _top: int) -> I
 
 
 def as_json(value: Record | list[RankedClass]) -> str:
-    """A value as readable JSON; in ASCII where a file name is not valid text (surrogates cannot be encoded)."""
-    text = json.dumps(value, ensure_ascii=False)
-    return json.dumps(value) if any("\ud800" <= character <= "\udfff" for character in text) else text
+    """A value as readable JSON."""
+    return encodable(json.dumps(value, ensure_ascii=False))
 
 
 def as_csv(records: Iterable[Record], _classes: Sequence[str], _top: int) -> Iterator[str]:

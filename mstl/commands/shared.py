@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import io
 import logging
 import os
 import sys
@@ -108,7 +109,9 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 
 def show_messages() -> None:
-    """Send mstl's log messages to stderr, as plain lines."""
+    """Send mstl's log messages to stderr, as plain lines; on stdout, too, names that are not Unicode are escaped."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     logger = logging.getLogger("mstl")
     if not logger.handlers:
         handler = logging.StreamHandler()

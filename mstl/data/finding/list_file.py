@@ -42,8 +42,11 @@ def read_rows(file: Path) -> list[Row]:
         MstlError: It cannot be read, or a line of it is wrong.
     """
     try:
-        with open(file, encoding="utf-8-sig", newline="") as stream:  # skips a byte order mark before the first path
+        # Skips a byte order mark before the first path; a path may be that of a file whose name is not UTF-8
+        with open(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
             rows = list(csv_rows(file, stream) if file.suffix.lower() == ".csv" else text_rows(file, stream))
+        if not all(is_text(row.label + row.split) and (is_text(row.path) or exists(file, row)) for row in rows):
+            file.read_bytes().decode("utf-8-sig")  # says where
     except UnicodeDecodeError as error:
         raise MstlError(f"{file} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8") from error
     except (OSError, csv.Error) as error:
@@ -51,6 +54,16 @@ def read_rows(file: Path) -> list[Row]:
     if not rows:
         raise MstlError(f"the list {file} has no lines of `path label`")
     return rows
+
+
+def is_text(text: str) -> bool:
+    """Whether a text that was read with surrogateescape was UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def exists(file: Path, row: Row) -> bool:
+    """Whether there is a file at the path of a row."""
+    return os.path.lexists(os.path.join(file.parent, row.path))
 
 
 def text_rows(file: Path, lines: Iterable[str]) -> Iterator[Row]:
@@ -139,7 +152,7 @@ def class_names(file: Path, rows: Sequence[Row]) -> tuple[dict[str, str], tuple[
 
 def write_rows(file: Path, rows: Iterable[Row]) -> None:
     """Write a list file in the format of its suffix, without a split column."""
-    with open(file, "w", encoding="utf-8", newline="") as stream:
+    with open(file, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:  # read_rows reads it so
         if file.suffix.lower() == ".csv":
             csv.writer(stream, lineterminator="\n").writerows([("path", "label"), *((r.path, r.label) for r in rows)])
         else:
