@@ -1,6 +1,8 @@
 """Checkpoints that describe themselves: parameters, and a record of what they are, in one file."""
 
 import json
+import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,20 +40,48 @@ def save_checkpoint(path: str | Path, parameters: Mapping[str, NDArray[Any]], me
     try:
         with atomic_path(path) as temporary:
             if path.suffix == ".ckpt":
-                import mindspore as ms
-
-                entries = [{"name": name, "data": shared_tensor(value)} for name, value in parameters.items()]
-                temporary.unlink()  # MindSpore changes the permissions of an existing file first, which may be refused
-                ms.save_checkpoint(entries, str(temporary), append_dict={METADATA_KEY: record})
+                write_mindspore(temporary, parameters, record)
             elif path.suffix == ".safetensors":
-                from safetensors.numpy import save_file
-
-                arrays = {name: np.ascontiguousarray(value) for name, value in parameters.items()}
-                save_file(arrays, temporary, metadata={METADATA_KEY: record})
+                write_safetensors(temporary, parameters, record)
             else:
                 raise MstlError(f"cannot write {path}: the name must end in .ckpt or .safetensors")
     except OSError as error:
-        raise MstlError(f"cannot write {path}: {error.strerror or error}") from error
+        reason = error.strerror or error
+        raise MstlError(f"cannot write {path}: {reason}; choose another folder, or make room") from error
+
+
+def write_mindspore(path: Path, parameters: Mapping[str, NDArray[Any]], record: str) -> None:
+    """Write a .ckpt file."""
+    import mindspore as ms
+
+    entries = [{"name": name, "data": shared_tensor(value)} for name, value in parameters.items()]
+    path.unlink()  # MindSpore changes the permissions of an existing file first, which may be refused
+    logging.getLogger(f"ME.mindspore.log.{os.getpid()}").addFilter(is_of_interest)
+    try:
+        ms.save_checkpoint(entries, str(path), append_dict={METADATA_KEY: record})
+    finally:
+        path.with_suffix(".tmp").unlink(missing_ok=True)  # the name that MindSpore writes to at first
+
+
+def is_of_interest(record: logging.LogRecord) -> bool:
+    """Whether a message of MindSpore's is to be shown: not that it could not save a checkpoint, which is raised too."""
+    return not str(record.msg).startswith("Failed to save the checkpoint file")
+
+
+def write_safetensors(path: Path, parameters: Mapping[str, NDArray[Any]], record: str) -> None:
+    """Write a .safetensors file.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    arrays = {name: np.ascontiguousarray(value) for name, value in parameters.items()}
+    try:
+        save_file(arrays, path, metadata={METADATA_KEY: record})
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
 
 
 def first_not_finite(arrays: Mapping[str, NDArray[Any]]) -> str | None:

@@ -22,9 +22,10 @@ def main(source: Path, target: Path, half: bool) -> None:
     import mstl
     from mstl.checkpoint import save_checkpoint
     from mstl.evaluation.rejection import BANK
-    from mstl.files import make_folder
+    from mstl.files import check_output_file, make_folder
     from mstl.models.loading import read_weights
 
+    check_output_file(target)
     weights = read_weights(source)
     metadata = {
         **(weights.metadata or {}),

@@ -61,7 +61,9 @@ def check(data: str, val: str | None, out: Path, quarantine: Path | None) -> Non
     from mstl.data.checking.checks import check_dataset
     from mstl.data.checking.quarantine import move_unusable
     from mstl.data.finding.sources import find_dataset
+    from mstl.files import check_output_file
 
+    check_output_file(out)
     found = find_dataset(data, val)
     checked = check_dataset(found)
     print(summary(data, checked))
@@ -103,9 +105,11 @@ def preview(data: str, augment: str, out: Path, count: int, image_size: int, see
     """Draw a sheet of DATA's training images as the model sees them."""
     from mstl.config import Preprocessing
     from mstl.data.load_data import load_data
+    from mstl.files import check_output_file
     from mstl.report.plots import save
     from mstl.report.plots.preview import augmentation_sheet
 
+    check_output_file(out)
     train, _ = load_data(data, seed=seed)
     save(augmentation_sheet(train, augment, Preprocessing().at(image_size), count, seed), out)
     print(out)

@@ -54,12 +54,13 @@ def main(checkpoint: Path, data: str | None, split: str, out: Path | None, wante
     Its classes may be a subset of CHECKPOINT's, in any order. predictions.csv has a line for each image.
     """
     from mstl.errors import MstlError
-    from mstl.files import make_folder, write_json
+    from mstl.files import check_output_folder, make_folder, write_json
     from mstl.predictor import Predictor
     from mstl.report.suspects import check_labels
 
+    out = out or checkpoint.parent / ("evaluation" if split == "val" else f"evaluation-{split}")
+    check_output_folder(out)
     predictor = Predictor(checkpoint, device)
-    out = make_folder(out or checkpoint.parent / ("evaluation" if split == "val" else f"evaluation-{split}"))
     splits = predictor.splits(data)
     if split not in splits:
         raise MstlError(f"{data or 'the data of the run'} has no {split} split: it has {', '.join(splits)}")
@@ -67,6 +68,7 @@ def main(checkpoint: Path, data: str | None, split: str, out: Path | None, wante
         logger.warning("these images were trained on: the figures tell nothing of how good it is on others")
     images = splits[split]
     evaluation = predictor.evaluate(images)
+    make_folder(out)
     print("\n".join([*summary(evaluation, predictor.rejector), "", *table(evaluation)]), flush=True)
     write_json(out / "evaluation.json", evaluation.to_dict())
     write_predictions(out / PREDICTIONS, images, evaluation, predictor.rejector)

@@ -35,11 +35,12 @@ def main(steps: int, picture: Path, **options: Any) -> None:
     options of `mstl train` that matter here, so that the learning rate suits the run you have in mind.
     """
     config = TrainConfig(**options)
-    from mstl.files import make_folder
+    from mstl.files import check_output_file, make_folder
     from mstl.report import plots
     from mstl.training.lr_finder import lr_find
 
-    make_folder(picture.parent)
+    check_output_file(picture)
     learning_rates, losses, suggestion = lr_find(config, steps)
+    make_folder(picture.parent)
     plots.save(plots.lr_curve(learning_rates.tolist(), losses.tolist(), suggestion), picture)
     print(f"suggested learning rate {suggestion:.2g} (--lr {suggestion:.2g}); curve in {picture}")

@@ -2,7 +2,6 @@
 
 import collections
 import contextlib
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from mstl.commands import shared
+from mstl.commands import shared, standard_streams
 from mstl.commands.prediction_writers import FORMATS, WRITERS, record_of
 
 if TYPE_CHECKING:  # MindSpore is loaded only when images are predicted
@@ -56,8 +55,11 @@ def main(
     """
     from mstl.data.finding.predict_inputs import find_images
     from mstl.errors import MstlError
+    from mstl.files import check_output_file
     from mstl.predictor import Predictor
 
+    if out is not None:
+        check_output_file(out)
     images = find_images(paths, allow_url)
     predictor = Predictor(checkpoint, device)
     if reject and predictor.rejector is None:
@@ -65,17 +67,15 @@ def main(
     counts: collections.Counter[str] = collections.Counter()
     records = (record_of(answer, reject) for answer in readable(predictor.stream(images, batch_size, top), counts))
     write = WRITERS[kind or format_of(out)]
-    try:
-        with opened(out) as stream:
-            for text in write(records, predictor.classes, top):
-                stream.write(text)
-                stream.flush()
-            if not counts["read"]:
-                unread = counts["unreadable"]
-                raise MstlError(f"no image could be read ({unread} could not)" if unread else "the list has no images")
-    except BrokenPipeError:  # the reader, such as head, has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return
+    with opened(out) as stream:
+        for text in write(records, predictor.classes, top):
+            stream.write(text)
+            stream.flush()
+            if out is None and not standard_streams.is_read():  # the reader, such as head, has enough
+                return
+        if not counts["read"]:
+            unread = counts["unreadable"]
+            raise MstlError(f"no image could be read ({unread} could not)" if unread else "the list has no images")
     if counts["unreadable"]:
         click.echo(f"{counts['unreadable']} of {counts.total()} images could not be read", err=True)
         sys.exit(INCOMPLETE)
@@ -115,15 +115,12 @@ def opened(out: Path | None) -> Iterator[TextIO]:
     Raises:
         MstlError: The file cannot be written.
     """
-    from mstl.errors import MstlError
     from mstl.files import atomic_path, make_folder
 
     if out is None:
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]  # TextIO has none
         yield sys.stdout
         return
-    if out.is_dir():
-        raise MstlError(f"{out} is a folder: give --out a file")
     make_folder(out.parent)
     with (
         atomic_path(out) as temporary,

@@ -28,14 +28,15 @@ def main(runs: Sequence[Path], data: str | None, out: Path | None, device: str) 
 
     A run that was stopped before it wrote what its page needs is evaluated on its validation images first.
     """
-    from mstl.files import make_folder
+    from mstl.files import check_output_file, make_folder
     from mstl.report.comparison import write_comparison
     from mstl.report.describe_run import describe_folder
     from mstl.report.run_page import write_report
 
     folders = list(dict.fromkeys(folder.resolve() for folder in runs))
-    reports = [describe_folder(folder, device, data) for folder in folders]
     out = out or (folders[0] / "report.html" if len(folders) == 1 else Path("comparison.html"))
+    check_output_file(out)
+    reports = [describe_folder(folder, device, data) for folder in folders]
     make_folder(out.parent)
     if len(reports) == 1:
         write_report(out, reports[0])

@@ -1,5 +1,6 @@
 """What the commands share: one-line errors, log messages on stderr, and options made from a dataclass."""
 
+import contextlib
 import dataclasses
 import functools
 import io
@@ -11,7 +12,9 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from mstl.commands import standard_streams
 from mstl.config import GROUPS, Group
+from mstl.download.failures import DISK_ERRORS
 from mstl.errors import MstlError
 from mstl.field_types import choices_of, empty, plain_type
 
@@ -85,9 +88,10 @@ def one_line_errors(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
+        standard_streams.prepare()
         show_messages()
         try:
-            return function(*args, **kwargs)
+            return flushed(function, *args, **kwargs)
         except click.ClickException:
             raise
         except KeyboardInterrupt as request:  # a Stopped knows what to say, and by which signal it came
@@ -95,11 +99,35 @@ def one_line_errors(function: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as error:
             if os.environ.get("MSTL_DEBUG"):
                 raise
-            known = isinstance(error, MstlError)
-            text = " ".join(str(error).split()) or type(error).__name__
-            fail(text if known else f"unexpected {type(error).__name__}: {text[:300]} (MSTL_DEBUG=1 shows where)")
+            fail(explanation(error))
 
     return run
+
+
+def flushed(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function, and write what it has printed, whatever becomes of it."""
+    try:
+        result = function(*args, **kwargs)
+    except BaseException:
+        with contextlib.suppress(OSError):  # what went wrong before is told
+            standard_streams.finish()
+        raise
+    standard_streams.finish()
+    return result
+
+
+def explanation(error: Exception) -> str:
+    """One line about an error."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MstlError):
+        return text
+    if isinstance(error, OSError) and error.strerror:
+        what = "the output" if error.filename is None else f"{error.filename}"
+        if error.errno in DISK_ERRORS:
+            return f"cannot write {what}: {error.strerror}; make room, or write elsewhere"
+        if error.filename is not None:
+            return f"cannot use {what}: {error.strerror} (MSTL_DEBUG=1 shows where)"
+    return f"unexpected {type(error).__name__}: {text[:300]} (MSTL_DEBUG=1 shows where)"
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

@@ -68,15 +68,16 @@ def main(
     gradcam    where in an image the model saw the predicted class (Grad-CAM), wrong predictions first
     features   images as points, similar features near each other (t-SNE with scikit-learn, else PCA)
     """
-    from mstl.files import make_folder
+    from mstl.files import check_output_file, make_folder
     from mstl.report import plots
 
     out = out or checkpoint.parent / ("predictions.png" if kind == "grid" else f"{kind}.png")
-    make_folder(out.parent)
+    check_output_file(out)
     if kind == "curves":
         figure, text = draw_curves(checkpoint)
     else:
         figure, text = draw(kind, checkpoint, data, count, seed, device)
+    make_folder(out.parent)
     plots.save(figure, out)
     print(f"{text}; picture in {out}")
     if show if show is not None else has_display():

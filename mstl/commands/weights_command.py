@@ -115,8 +115,10 @@ def verify(names: tuple[str, ...]) -> None:
 @click.argument("names", nargs=-1, metavar="[NAME...]")
 def bundle(out: Path, names: tuple[str, ...]) -> None:
     """Bundle the files of NAMEs (downloaded if missing), or all that are here, in the zip OUT."""
+    from mstl.files import check_output_file
     from mstl.models.bundle import write_bundle
 
+    check_output_file(out)
     for filename in write_bundle(out, names):
         print(filename)
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from mstl.data.finding.sources import find_dataset
 from mstl.data.samples import Sample
 from mstl.data.split import split_samples
 from mstl.errors import MstlError
-from mstl.files import make_folder
+from mstl.files import atomic_folder, check_output_folder, make_folder
 
 
 def split_data(
@@ -46,18 +45,14 @@ def split_data(
     splits = {"train": train, "val": val}
     out = Path(os.path.abspath(out))
     make_folder(out.parent)
-    fresh = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name[:80]}-"))
     try:
-        if found.train.folder is None:
-            lines = write_lists(found.train, splits, fresh, out)
-        else:
-            lines = copy_files(splits, fresh, link)
-        fresh.chmod(0o755)
-        os.rename(fresh, out)  # replaces an empty folder, and fails for any other
+        with atomic_folder(out) as fresh:
+            if found.train.folder is None:
+                lines = write_lists(found.train, splits, fresh, out)
+            else:
+                lines = copy_files(splits, fresh, link)
     except OSError as error:
         raise MstlError(f"cannot write {out}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
     return [f"{out}{os.sep}{line}" for line in lines]
 
 
@@ -75,6 +70,7 @@ def refuse(found: FoundDataset, data: str | os.PathLike[str], out: Path, link: b
         raise MstlError(f"{out} lies inside the data, where it would be a class itself: choose another folder")
     if found.train.folder is None and link:
         raise MstlError("links are for folders: for a list, two lists are written and no image is copied")
+    check_output_folder(out.absolute().parent)
 
 
 def copy_files(splits: Mapping[str, Sequence[Sample]], folder: Path, link: bool) -> list[str]:

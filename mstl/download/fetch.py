@@ -62,6 +62,7 @@ def fetch(
             flush(partial.complete)
             if not os.path.lexists(path):  # otherwise the user has put a file there meanwhile, which stays
                 os.replace(partial.complete, path)
+                flush(path.parent)
             partial.discard()
         except OSError as error:  # of the disk: receive() handles those of the network
             with contextlib.suppress(OSError):

@@ -7,18 +7,27 @@ import re
 from os import PathLike
 from pathlib import Path
 
-from mstl.config import RECORD
+from mstl.config import RECORD, TrainConfig
 from mstl.data.finding.archive import without_suffix
 from mstl.data.finding.list_file import LIST_SUFFIXES
 from mstl.data.manifest import NAME as MANIFEST
 from mstl.data.manifest import Manifest
 from mstl.errors import MstlError
-from mstl.files import make_folder, write_json
+from mstl.files import check_output_folder, make_folder, write_json
 from mstl.training.leftovers import tidy
 from mstl.training.state import TrainState
 
 logger = logging.getLogger("mstl")
 CONFIG = "config.json"
+
+
+def check_writable(config: TrainConfig, resume: str | PathLike[str] | None) -> None:
+    """Check, before data and weights are loaded, that the run's folder can be written to; nothing is created.
+
+    Raises:
+        MstlError: It cannot.
+    """
+    check_output_folder(resume or config.out or default_folder("data", "model").parent)
 
 
 def open_folder(state: TrainState, resumed: bool) -> Path:

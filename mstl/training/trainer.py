@@ -49,6 +49,7 @@ def run_training(
         MstlError: Settings, data, weights or folder are invalid.
     """
     run_started = time.perf_counter()
+    run_dir.check_writable(config, resume)
     run = prepare(config, resume)
     state, processes = run.state, run.processes
     if processes.is_first:

@@ -288,7 +288,7 @@ def test_out(run, val, tmp_path):
     run(*val, "nope.jpg", "--out", tmp_path / "table")
     assert (tmp_path / "table").read_text(encoding="utf-8").startswith("label")
     done = run(*val, "--out", tmp_path)
-    assert done.exit_code == 1 and "is a folder: give --out a file" in done.stderr
+    assert done.exit_code == 1 and "is a folder: give the name of a file" in done.stderr
 
 
 def test_an_error_on_the_way_leaves_the_old_answers(run, val, tmp_path, monkeypatch):

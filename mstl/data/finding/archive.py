@@ -5,13 +5,12 @@ import os
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
 
 from mstl.errors import MstlError
-from mstl.files import lock, make_folder
+from mstl.files import atomic_folder, lock, make_folder
 from mstl.runtime.environment import home
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -78,21 +77,16 @@ def unpack(path: Path, folder: Path, inner: str = "", names: Mapping[str, str] |
     """
     make_folder(folder.parent)
     try:
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
-            fresh = Path(temporary) / folder.name
-            fresh.mkdir()
+        with atomic_folder(folder) as fresh:
             extract(path, fresh)
             if not (fresh / inner).is_dir():
                 raise MstlError(f"{path} has no folder {inner}, it is not the dataset {folder.name}")
             for old, new in (names or {}).items():
                 for found in (fresh / inner).glob(f"*/{old}"):
                     found.rename(found.with_name(new))
-            try:
-                os.rename(fresh, folder)
-            except OSError:
-                if not (folder / inner).is_dir():
-                    raise
     except OSError as error:
+        if (folder / inner).is_dir():  # another process was faster
+            return
         raise MstlError(f"cannot unpack {path} into {folder}: {error.strerror or error}") from error
 
 

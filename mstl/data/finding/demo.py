@@ -1,15 +1,13 @@
 """The demo dataset: drawn once from a seed, so that nothing must be downloaded."""
 
 import io
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from mstl.data.finding.demo_drawing import KINDS, render
-from mstl.files import make_folder
+from mstl.errors import MstlError
+from mstl.files import atomic_folder, make_folder
 from mstl.runtime.environment import home
 
 WHAT = "5 kinds of drawn objects, 300 images, drawn on this machine without a network"
@@ -31,22 +29,20 @@ def make(where: Path | None = None) -> Path:
 
     Returns:
         The folder, with ``train/`` and ``val/``, each with a folder for each kind.
+
+    Raises:
+        MstlError: It cannot be written.
     """
     where = where or folder()
     if where.is_dir():
         return where
     make_folder(where.parent)
-    temporary = Path(tempfile.mkdtemp(dir=where.parent, prefix=f".{where.name}-"))
     try:
-        draw_all(temporary)
-        temporary.chmod(0o755)
-        try:
-            os.rename(temporary, where)
-        except OSError:
-            if not where.is_dir():  # else another process was faster, and drew the same
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with atomic_folder(where) as fresh:
+            draw_all(fresh)
+    except OSError as error:
+        if not where.is_dir():  # else another process was faster, and drew the same
+            raise MstlError(f"cannot draw the demo dataset into {where}: {error.strerror or error}") from error
     return where
 
 
