@@ -476,15 +476,14 @@ def failing(number):
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EIO])
-@pytest.mark.parametrize("place", ["mkstemp", "fsync", "replace"])
+@pytest.mark.parametrize("place", ["open", "fsync", "replace"])
 def test_a_write_that_fails_is_one_warning(place, number, log, monkeypatch):
     items, more = rows(2), rows(2, seed=1)
     store(stage="other").put(items)
     before = files_below(features_folder())
     one = store()
     with monkeypatch.context() as broken:
-        owner = mstl.files.tempfile if place == "mkstemp" else mstl.files.os
-        broken.setattr(owner, place, failing(number))
+        broken.setattr(mstl.files.os, place, failing(number))
         one.put(items)
         one.put(more)
     assert len(log.messages) == 1
@@ -565,14 +564,14 @@ def test_files_that_cannot_be_touched_or_removed_do_no_harm(log, monkeypatch):
 def test_a_folder_that_another_run_removes_is_made_again(log, monkeypatch):
     items = rows(2)
     one = store()
-    make, calls = mstl.files.tempfile.mkstemp, []
+    make, calls = os.open, []
 
     def removed_first(*args, **kwargs):
         if not calls:
             calls.append(os.rmdir(one.folder))
         return make(*args, **kwargs)
 
-    monkeypatch.setattr(mstl.files.tempfile, "mkstemp", removed_first)
+    monkeypatch.setattr(mstl.files.os, "open", removed_first)
     one.put(items)
     same(store().get(items), items)
     assert log.messages == [] and calls
