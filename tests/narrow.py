@@ -6,6 +6,12 @@
 import runpy
 import sys
 
+if __name__ == "__main__" and "mstl.train" in sys.argv:  # before NumPy starts its threads, as the command itself does
+    from mstl.runtime import stopping
+
+    stopping.watch()
+    stopping.REQUEST.is_deferred = True  # until the command begins
+
 import pytest
 
 from mstl.models.architectures import RESNETS, ResNetSpec
@@ -30,4 +36,6 @@ def command(module, *arguments):
 if __name__ == "__main__":
     narrow(pytest.MonkeyPatch())
     sys.argv = sys.argv[1:]
+    if sys.argv[0] == "mstl.train":
+        stopping.REQUEST.is_deferred = False
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -8,6 +8,8 @@ import click
 
 from mstl.commands import shared
 from mstl.config import TrainConfig, read_config
+from mstl.runtime import stopping
+from mstl.runtime.environment import is_worker
 
 LATEST = "latest"
 CONFIG_HELP = "Settings from a .json or .yaml file, such as a run's config.json; options override them."
@@ -36,10 +38,12 @@ def main(context: click.Context, /, config_file: Path | None, resume: str | None
     if nproc > 1:
         from mstl.training.launcher import launch
 
-        launch(nproc, as_arguments(given, resume))
-        return
-    from mstl.fitting import fit
-    from mstl.training import recipes, run_dir
+        sys.exit(launch(nproc, as_arguments(given, resume)))
+    stopping.watch()
+    with stopping.deferred():  # MindSpore that is loaded by half aborts the process when it ends
+        from mstl.fitting import fit
+        from mstl.training import recipes, run_dir
+    stopping.check()
 
     resume_from: str | Path | None = resume
     if resume == LATEST:
@@ -51,8 +55,8 @@ def main(context: click.Context, /, config_file: Path | None, resume: str | None
     if state.best:
         accuracy, epoch = state.best["val_accuracy"], state.best["epoch"]
         print(f"best validation accuracy {accuracy:.3f} (epoch {epoch}), saved in {state.folder / 'best.ckpt'}")
-    if state.interrupted:
-        sys.exit(130)
+    if state.stopped_by is not None and not is_worker():  # msrun would take a worker's exit code for a failure
+        sys.exit(128 + state.stopped_by)
 
 
 def as_arguments(given: dict[str, Any], resume: str | None) -> list[str]:

@@ -19,4 +19,8 @@ def in_threads(function: Callable[[Item], Result], items: Sequence[Item], label:
     with warnings.catch_warnings(), ThreadPoolExecutor(clamp_workers()) as pool:
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which does no harm here
         results = pool.map(function, items)
-        return list(tqdm(results, total=len(items), desc=label, leave=False, disable=not sys.stderr.isatty()))
+        try:
+            return list(tqdm(results, total=len(items), desc=label, leave=False, disable=not sys.stderr.isatty()))
+        except BaseException:  # do not wait for all the others
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -30,6 +30,7 @@ from mstl.features.feature_cache import FeatureCache
 from mstl.features.shard import FloatArray
 from mstl.models.compiled import CompiledFeatures
 from mstl.models.contract import Classifier
+from mstl.runtime import stopping
 from mstl.runtime.memory import available_memory
 
 FORMAT = 3  # of what is cached; raise it when features on disk would no longer be right
@@ -170,13 +171,15 @@ class FeatureExtractor:
         limits = np.finfo(self.dtype)  # beyond those of float16, activations are clipped
         batches = self._inputs(extraction, view, missing, front.batch_size)
         total, quiet = -(-len(missing) // front.batch_size), not sys.stderr.isatty()
-        for batch in tqdm(batches, total=total, desc="features", leave=False, disable=quiet):
-            activations = front(batch)
-            if not np.isfinite(activations).all():
-                raise MstlError("the frozen layers give activations that are not finite: are the weights wrong?")
-            indices = missing[done : done + len(activations)]
-            yield indices, np.clip(activations, limits.min, limits.max)
-            done += len(activations)
+        with tqdm(batches, total=total, desc="features", leave=False, disable=quiet) as bar:
+            for batch in bar:
+                activations = front(batch)
+                if not np.isfinite(activations).all():
+                    raise MstlError("the frozen layers give activations that are not finite: are the weights wrong?")
+                indices = missing[done : done + len(activations)]
+                yield indices, np.clip(activations, limits.min, limits.max)
+                done += len(activations)
+                stopping.check()
 
     def _inputs(
         self, extraction: "Extraction", view: int, missing: NDArray[np.int64], batch_size: int

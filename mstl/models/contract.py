@@ -7,6 +7,7 @@ from mstl.config import Preprocessing
 from mstl.models import layers
 from mstl.models.conv_norm import ConvNormPair, find_pairs
 from mstl.models.layers import Padding
+from mstl.models.precision import PrecisionLevel, float32
 
 
 class Classifier(nn.Cell):
@@ -25,6 +26,7 @@ class Classifier(nn.Cell):
         pool_padding: Padding of the max-pool.
         num_features: Channels of the activations that :meth:`forward_features` returns.
         fc: The head's fully connected layer.
+        precision: What :func:`mstl.models.precision.set_precision` was told.
     """
 
     architecture: str = ""
@@ -33,6 +35,7 @@ class Classifier(nn.Cell):
     pool_padding: Padding
     num_features: int
     fc: nn.Dense
+    precision: PrecisionLevel = "O0"
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,12 +53,12 @@ class Classifier(nn.Cell):
         raise NotImplementedError
 
     def forward_head(self, features: ms.Tensor) -> ms.Tensor:
-        """(N, num_features, h, w) activations -> (N, num_classes) logits."""
+        """(N, num_features, h, w) activations -> (N, num_classes) logits, float32 in any precision."""
         if features.shape[-2:] == (7, 7):  # at 224 px, pooled as in MindSpore's tutorial
             pooled = self.avg_pool(features)
         else:
             pooled = ops.mean(features, (2, 3), True)
-        return self.fc(self.flatten(pooled))
+        return float32(self.fc(self.flatten(pooled)))
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """(N, 3, H, W) images -> (N, num_classes) logits."""

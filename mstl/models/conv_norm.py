@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from mindspore import nn
 
+from mstl.models.precision import unwrapped
+
 
 class ConvNorm(nn.SequentialCell):
     """A convolution, its BatchNorm and possibly an activation."""
@@ -27,12 +29,12 @@ class ConvNormPair:
     @property
     def conv(self) -> nn.Conv2d:
         """The convolution."""
-        return getattr(self.parent, self.conv_name)
+        return unwrapped(getattr(self.parent, self.conv_name))
 
     @property
     def norm(self) -> nn.BatchNorm2d:
         """The BatchNorm."""
-        return getattr(self.parent, self.norm_name)
+        return unwrapped(getattr(self.parent, self.norm_name))
 
     def replace(self, conv: nn.Cell, norm: nn.Cell) -> None:
         """Put other cells into the parent in place of the two."""

@@ -11,6 +11,7 @@ from mindspore import nn, ops
 from mstl.models import layers
 from mstl.models.compiled import CompiledClassifier, CompiledFeatures
 from mstl.models.contract import Classifier
+from mstl.models.precision import cast_by_operation, float32
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class FusedModel:
         kernels = [cell.weight for _, cell in model.cells_and_names() if isinstance(cell, nn.Conv2d)]
         self.copy = copy.deepcopy(model, {id(kernel): kernel for kernel in kernels})
         self.pairs = fuse_pairs(self.copy)
+        if model.precision in ("O2", "O3"):
+            self.copy.to_float(ms.float16)  # the new convolutions, too; there are no BatchNorms any more
         self.copy.set_train(False)
         self.stages = list(self.copy.stages().values())
         self.refresh()
@@ -70,7 +73,9 @@ class FusedModel:
             all the stages.
         """
         cells = [cell for stage in self.stages[:num_stages] for cell in stage]
-        return CompiledFeatures(FirstStages(cells, pooled=num_stages == len(self.stages)))
+        first = FirstStages(cells, pooled=num_stages == len(self.stages))
+        cast_by_operation(first, self.model.precision)
+        return CompiledFeatures(first)
 
     def compile_classifier(self, num_stages: int = 0) -> CompiledClassifier:
         """Compile everything behind the first ``num_stages`` stages.
@@ -80,7 +85,9 @@ class FusedModel:
             logits and (n, num_features) features.
         """
         cells = [cell for stage in self.stages[num_stages:] for cell in stage]
-        return CompiledClassifier(LastStages(self.copy, cells))
+        last = LastStages(self.copy, cells)
+        cast_by_operation(last, self.model.precision)
+        return CompiledClassifier(last)
 
 
 def fuse_pairs(model: Classifier) -> list[FusedPair]:
@@ -113,6 +120,7 @@ class FirstStages(nn.Cell):
         """(n, 3, H, W) images -> (n, C, h, w) activations, or (n, C, 1, 1) averages."""
         for cell in self.parts:
             x = cell(x)
+        x = float32(x)
         return ops.mean(x, (2, 3), True) if self.pooled else x
 
 
@@ -128,4 +136,4 @@ class LastStages(nn.Cell):
         """(n, C, h, w) activations, or images -> (n, classes) logits and (n, num_features) features."""
         for cell in self.parts:
             x = cell(x)
-        return self.model.forward_head(x), ops.mean(x, (2, 3))
+        return self.model.forward_head(x), ops.mean(float32(x), (2, 3))

@@ -16,6 +16,7 @@ from PIL import Image
 from mstl.config import Preprocessing
 from mstl.data.dataset import ImageSet
 from mstl.data.loading.loader import Loader
+from mstl.models.precision import float32
 from mstl.runtime import mindspore_thread
 
 COLORS = "inferno"  # perceptually uniform, and read alike by people with every kind of colour vision
@@ -69,7 +70,7 @@ def activation_maps(
         images: (n, 3, H, W).
         targets: (n,) class indices, or None for the predicted ones.
     """
-    features = model.forward_features(ms.Tensor(images))
+    features = float32(model.forward_features(ms.Tensor(images)))
     logits = model.forward_head(features).asnumpy()
     classes = logits.argmax(axis=1) if targets is None else targets
     chosen = ms.Tensor(np.eye(logits.shape[1], dtype=np.float32)[classes])

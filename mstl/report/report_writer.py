@@ -1,19 +1,12 @@
 """ReportWriter: the callback that writes plots and page at the end of a run."""
 
-import contextlib
-from collections.abc import Iterator
-
-import mindspore as ms
-import numpy as np
-
-from mstl.checkpoint import read_checkpoint
-from mstl.models import layers
 from mstl.report import plots
 from mstl.report.describe_run import describe_run
 from mstl.report.notebook import history_html
 from mstl.report.quotable import Quotable
 from mstl.report.run_page import write_report
 from mstl.report.run_report import save_run_report
+from mstl.training.best_epoch import best_weights
 from mstl.training.state import TrainState
 
 
@@ -22,13 +15,11 @@ class ReportWriter:
 
     def on_start(self, state: TrainState) -> None:
         """Let a notebook show the run as its history so far."""
-        state.to_html = lambda state: history_html(
-            state.history, state.best_evaluation or state.evaluation, state.config.best
-        )
+        state.to_html = lambda state: history_html(state.history, state.best_evaluation, state.config.best)
 
     def on_end(self, state: TrainState) -> None:
         """Write them, if an epoch is finished."""
-        evaluation = state.best_evaluation or state.evaluation
+        evaluation = state.best_evaluation
         if evaluation is None:
             return
         if state.rejector is not None:
@@ -62,25 +53,3 @@ def tested(state: TrainState) -> Quotable | None:
     if state.test_evaluation is None or state.best is None:
         return None
     return Quotable.of(state.test_evaluation, state.best["epoch"])
-
-
-@contextlib.contextmanager
-def best_weights(state: TrainState) -> Iterator[None]:
-    """In this block, the model has the weights of the best epoch."""
-    if state.best is state.history[-1] and state.ema is None:
-        yield
-        return
-    best = state.best_parameters or read_checkpoint(state.folder / "best.ckpt")[0]
-    differing = [
-        (parameter, best[parameter.name], parameter.value().copy())
-        for parameter in state.model.get_parameters()
-        if parameter.name in best and not np.array_equal(parameter.asnumpy(), best[parameter.name])
-    ]
-    del best
-    try:
-        for parameter, value, _ in differing:
-            layers.assign(parameter, ms.Tensor(value))
-        yield
-    finally:
-        for parameter, _, own in differing:
-            layers.assign(parameter, own)

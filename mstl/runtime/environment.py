@@ -52,6 +52,16 @@ def cpu_flags() -> frozenset[str]:
     return frozenset()
 
 
+def is_scheduler() -> bool:
+    """Whether MindSpore's msrun started this process to schedule the others; it computes nothing."""
+    return os.environ.get("MS_ROLE") == "MS_SCHED"
+
+
+def is_worker() -> bool:
+    """Whether this process is one of several that msrun started to train together."""
+    return int(os.environ.get("MS_WORKER_NUM", "1")) > 1 and not is_scheduler()
+
+
 def home() -> Path:
     """The folder for downloads and caches: ``$MSTL_HOME``, or ``mstl`` in the user's cache folder."""
     if os.environ.get("MSTL_HOME"):

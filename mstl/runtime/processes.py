@@ -1,6 +1,5 @@
 """The processes of a run: one, or several under ``msrun`` that each train on a share of every batch."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +7,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import ops
 from numpy.typing import NDArray
+
+from mstl.runtime.environment import is_scheduler, is_worker
 
 Gradients = tuple[ms.Tensor, ...]
 
@@ -36,6 +37,14 @@ class ProcessGroup:
         """The elementwise sum over all processes, the same in each of them."""
         return array
 
+    def mean(self, array: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """The elementwise mean over all processes, the same in each of them."""
+        return self.sum(array) / self.size
+
+    def any(self, *flags: bool) -> tuple[bool, ...]:
+        """For each flag, whether it is set in any process; the same in all of them."""
+        return tuple(bool(total > 0) for total in self.sum(np.array(flags, np.float32)))
+
 
 class MsrunProcessGroup(ProcessGroup):
     """The group of a process started by MindSpore's ``msrun``."""
@@ -59,4 +68,4 @@ class MsrunProcessGroup(ProcessGroup):
 
 def join_process_group() -> ProcessGroup:
     """The group that this process belongs to: msrun's if msrun started it, else a group of one."""
-    return MsrunProcessGroup() if int(os.environ.get("MS_WORKER_NUM", "1")) > 1 else ProcessGroup()
+    return MsrunProcessGroup() if is_worker() or is_scheduler() else ProcessGroup()

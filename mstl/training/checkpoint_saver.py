@@ -10,7 +10,9 @@ from mstl.checkpoint import save_checkpoint
 from mstl.errors import MstlError
 from mstl.evaluation.metrics import Evaluation
 from mstl.evaluation.rejection import Rejector, fit_rejector
+from mstl.training.leftovers import previous_kept
 from mstl.training.resume import save_last
+from mstl.training.snapshot import Snapshot
 from mstl.training.state import TrainState
 
 logger = logging.getLogger("mstl")
@@ -23,40 +25,42 @@ class CheckpointSaver:
     the two is resumed from an earlier epoch.
 
     Epochs on cached features are shorter than the time it takes to write. Not all of them are written, so that writing
-    takes no more than a tenth of the time; ``on_end`` writes the last. Meanwhile only the trained parameters of the
-    best epoch are kept in memory, as the others do not change before the next phase: before that, all is written.
+    takes no more than a tenth of the time; ``on_end`` writes the last, however the run ends. Both files are written
+    from the :class:`mstl.training.snapshot.Snapshot` of their epoch. It holds the trained parameters alone, as the
+    others do not change before the next phase: before that, all is written.
     """
 
     TIME_SHARE = 0.1
 
     def __init__(self) -> None:
         self.unsaved_best: tuple[dict[str, NDArray[Any]], dict[str, Any], Evaluation] | None = None
-        self.has_unsaved_epoch = False
+        self.snapshot: Snapshot | None = None  # of the last epoch, if it is not on disk
         self.next_save = 0.0  # on the monotonic clock, in seconds
 
     def on_epoch_end(self, state: TrainState) -> None:
         """Keep the model as it is now, in memory if not on disk."""
         row, evaluation = state.last_epoch()
-        self.has_unsaved_epoch = True
-        if state.best is row:
-            with state.ema_applied():
-                state.best_parameters = trained_parameters(state)
-            self.unsaved_best = state.best_parameters, state.metadata(), evaluation
+        self.snapshot = state.snapshot
+        if self.snapshot is not None and state.best is row:
+            state.best_parameters = self.snapshot.evaluated
+            self.unsaved_best = state.best_parameters, self.snapshot.metadata, evaluation
         if time.monotonic() >= self.next_save or row["epoch"] + 1 == state.config.unfreeze_at:
             self.save(state)
 
     def on_end(self, state: TrainState) -> None:
         """Write what is not on disk yet."""
-        if self.has_unsaved_epoch:
-            self.save(state)
+        self.save(state)
 
     def save(self, state: TrainState) -> None:
-        """Write best.ckpt, if there is a new one, and last.ckpt."""
+        """Write best.ckpt, if there is a new one, and last.ckpt, unless both are written."""
+        if self.snapshot is None:
+            return
         started = time.monotonic()
-        if self.unsaved_best is not None:
-            save_best(state, *self.unsaved_best)
-        save_last(state)
-        self.unsaved_best, self.has_unsaved_epoch = None, False
+        with previous_kept(state.folder / "best.ckpt"):
+            if self.unsaved_best is not None:
+                save_best(state, *self.unsaved_best)
+            save_last(state, self.snapshot)
+        self.unsaved_best, self.snapshot = None, None
         ended = time.monotonic()
         self.next_save = ended + (ended - started) * (1 / self.TIME_SHARE - 1)
 
@@ -88,10 +92,3 @@ def rejector_or_none(evaluation: Evaluation) -> Rejector | None:
     except MstlError as error:
         logger.warning("best.ckpt has no rejection of unknown images: %s", error)
         return None
-
-
-def trained_parameters(state: TrainState) -> dict[str, NDArray[Any]]:
-    """A copy of the parameters that are not frozen in this phase, by name."""
-    frozen_ids = state.phase.freeze.frozen_ids
-    parameters = (parameter for parameter in state.model.get_parameters() if id(parameter) not in frozen_ids)
-    return {parameter.name: parameter.asnumpy().copy() for parameter in parameters}

@@ -11,6 +11,7 @@ from mindspore import nn
 
 from mstl.config import FreezeName
 from mstl.models.contract import Classifier
+from mstl.models.precision import cast_by_operation
 
 BATCH_NORM_STATISTICS = (".moving_mean", ".moving_variance")
 
@@ -41,6 +42,7 @@ class Freeze:
         self.num_frozen_stages = count
         self.frozen_cells: list[nn.Cell] = [cell for name in names[:count] for cell in stages[name]]
         self.trained_part = TrainedPart(model, [cell for name in names[count:] for cell in stages[name]])
+        cast_by_operation(self.trained_part, model.precision)
         self.frozen_ids = {id(parameter) for cell in self._evaluated() for parameter in cell.get_parameters()}
         for parameter in model.get_parameters():
             # BatchNorm statistics are parameters too, but they follow the data, not a gradient

@@ -1,28 +1,39 @@
 """Launcher of several training processes on this machine, by MindSpore's ``msrun``."""
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
 from mstl.errors import MstlError
 from mstl.runtime.devices import cores
+from mstl.runtime.stopping import REPEAT, SIGNALS, Stopped, is_terminal, silence
 
 MSRUN = "from mindspore.parallel.cluster.run import main; main()"
 
 
-def launch(num_processes: int, arguments: Sequence[str]) -> None:
+def launch(num_processes: int, arguments: Sequence[str]) -> int:
     """Run ``python -m mstl.train`` in several processes and print the output of the first.
+
+    A signal that asks this process to end is passed on to the others, which then stop between two steps; msrun itself
+    would kill them.
 
     Args:
         num_processes: Processes.
         arguments: The command line of ``mstl train``, without ``--nproc``.
+
+    Returns:
+        The exit code: 0, or that of the signal.
 
     Raises:
         MstlError: There are more processes than cores, or a process failed (all others are then ended).
@@ -36,18 +47,72 @@ def launch(num_processes: int, arguments: Sequence[str]) -> None:
     command += ["--join=True", f"--master_port={free_port()}", f"--log_dir={logs}"]
     command += ["python", "-m", "mstl.train", *arguments]
     # msrun starts the first "python" on the path: make that the interpreter of this process
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     with open(logs / "msrun.log", "w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, "PATH": path})
-        try:
+        # in a session of its own, msrun does not get the signals of the terminal
+        process = subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        )
+        with passed_on(process) as signals:
             print_growing(logs / "worker_0.log", process)
-        except KeyboardInterrupt:
-            process.wait()
-            raise
-    if process.returncode != 0:
+    if process.returncode != 0 and not signals:
         reason = error_line(logs)
         raise MstlError(f"{reason} (all {num_processes} processes were ended; their logs are in {logs})")
     shutil.rmtree(logs)
+    if process.returncode != 0:
+        raise Stopped(signals[0], "stopped at once: --resume goes on from the last checkpoint, if there is one")
+    return 128 + signals[0] if signals else 0
+
+
+@contextlib.contextmanager
+def passed_on(process: "subprocess.Popen[bytes]") -> Iterator[list[int]]:
+    """In this block, pass the signals that ask this process to end on to msrun's workers.
+
+    Yields:
+        The signals that came.
+    """
+    came: list[int] = []
+    first = 0.0
+
+    def pass_on(signum: int, _frame: FrameType | None) -> None:
+        nonlocal first
+        if signum == signal.SIGHUP:
+            silence(terminals)
+        if came and (signum == signal.SIGHUP or time.monotonic() - first <= REPEAT):
+            return  # the same request once more
+        first = first or time.monotonic()
+        workers = list(workers_of(process.pid))
+        if came or not workers:  # a second request, or nothing is trained yet: msrun kills all at Ctrl-C
+            process.send_signal(signal.SIGINT)
+        else:
+            for worker in workers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker, signum)
+        came.append(signum)
+
+    terminals = [number for number in (1, 2) if is_terminal(number)]
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, pass_on)
+    try:
+        yield came
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def workers_of(msrun: int) -> Iterator[int]:
+    """The process numbers of msrun's workers; none where the system does not list processes in /proc."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+            if parent == msrun and b"MS_ROLE=MS_WORKER" in (entry / "environ").read_bytes():
+                yield int(entry.name)
+        except OSError:  # it has just ended
+            continue
 
 
 def free_port() -> int:

@@ -1,7 +1,5 @@
 """A phase of training, in which the same parameters are trained: what is frozen, the optimizer, the training step."""
 
-from typing import Any
-
 import mindspore as ms
 from numpy.typing import ArrayLike
 
@@ -32,6 +30,7 @@ class Phase:
         freeze: Which layers are frozen.
         optimizer: Updates the others.
         train_step: Takes in a batch.
+        loss_scaler: Scales the loss where gradients are computed in float16; None for float32.
     """
 
     def __init__(
@@ -50,6 +49,7 @@ class Phase:
         self.freeze = Freeze(model, "none" if self.is_unfrozen else config.freeze)
         groups = make_groups(model, config.layer_decay)
         self.optimizer = Optimizer(config.optimizer, groups, config.momentum, config.weight_decay)
+        self.loss_scaler = None if config.amp == "O0" else ms.amp.DynamicLossScaler(2**16, 2, 1000)
         self.train_step = TrainStep(
             self.freeze.trained_part,
             soft_cross_entropy(class_weights),
@@ -57,7 +57,7 @@ class Phase:
             config.clip,
             config.accumulate,
             processes.gradient_mean(),
-            apply_mixed_precision(model, config.amp),
+            self.loss_scaler,
             config.batch_size // processes.size if self.uses_graph_mode(num_batches) else 0,
         )
 
@@ -76,6 +76,12 @@ class Phase:
         on_cpu: bool = ms.get_context("device_target") == "CPU"
         return trains_convolutions and pays and config.amp == "O0" and on_cpu
 
+    @property
+    def loss_scale(self) -> dict[str, ms.Parameter]:
+        """The state of the loss scaler by name; empty without one."""
+        scaler = self.loss_scaler
+        return {} if scaler is None else {item.name: item for item in (scaler.scale_value, scaler.counter)}
+
     def learning_rate(self, epochs_done: float) -> float:
         """The base learning rate after so many epochs of the run; each phase has the whole schedule to itself."""
         config = self.config
@@ -87,11 +93,3 @@ class Phase:
         return base * lr_factor(
             config.schedule, epochs_done - start, end - start, config.warmup, config.lr_step, config.lr_gamma
         )
-
-
-def apply_mixed_precision(model: Classifier, level: str) -> Any:
-    """Make a model compute in float16 if ``level`` asks for it; gives the loss scaler for it, None for float32."""
-    if level == "O0":
-        return None
-    ms.amp.auto_mixed_precision(model, level)
-    return ms.amp.DynamicLossScaler(scale_value=2**16, scale_factor=2, scale_window=1000)

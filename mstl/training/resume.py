@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import mindspore as ms
-import numpy as np
 from numpy.typing import NDArray
 
 from mstl.checkpoint import read_checkpoint, save_checkpoint
@@ -19,12 +18,15 @@ from mstl.data.load_data import DataSplits
 from mstl.data.recorded import is_name
 from mstl.errors import MstlError
 from mstl.evaluation.history import EpochRow
+from mstl.models import layers
 from mstl.models.contract import Classifier
 from mstl.models.factory import build_model
 from mstl.training.record import RunRecord
+from mstl.training.snapshot import Snapshot
 from mstl.training.state import TrainState
 
-OPTIMIZER, EMA = "state/optimizer/", "state/average/"  # prefixes of names in last.ckpt; the model's have none
+# Prefixes of names in last.ckpt; the model's have none
+OPTIMIZER, EMA, LOSS_SCALE = "state/optimizer/", "state/average/", "state/loss_scale/"
 WHERE = ("data", "val")  # settings that say where the images are
 MAY_CHANGE = ("epochs", "patience", "workers", "device", *WHERE)  # settings of a resumed run
 
@@ -36,18 +38,15 @@ class ResumeRecord(TypedDict):
     average_steps: int
 
 
-def save_last(state: TrainState) -> None:
-    """Write last.ckpt: the model, its record, and the state of the optimizer and of the moving average."""
-    arrays = state.parameter_arrays()
-    for name, parameter in state.phase.optimizer.state.items():
-        arrays[OPTIMIZER + name] = np.atleast_1d(parameter.asnumpy())
+def save_last(state: TrainState, snapshot: Snapshot) -> None:
+    """Write last.ckpt: model, record, and the state of optimizer, loss scaler and moving average, of a snapshot."""
+    arrays = {**state.parameter_arrays(), **snapshot.trained}
+    arrays |= {OPTIMIZER + name: array for name, array in snapshot.optimizer.items()}
+    arrays |= {LOSS_SCALE + name: array for name, array in snapshot.loss_scale.items()}
     if state.ema is not None:
-        arrays |= {EMA + name: array for name, array in state.ema.to_arrays().items()}
-    record: ResumeRecord = {
-        "history": state.history,
-        "average_steps": 0 if state.ema is None else state.ema.steps,
-    }
-    save_checkpoint(state.folder / "last.ckpt", arrays, {**state.metadata(), "resume": record})
+        arrays |= {EMA + name: array for name, array in {**state.ema.to_arrays(), **snapshot.average}.items()}
+    record: ResumeRecord = {"history": list(snapshot.history), "average_steps": snapshot.average_steps}
+    save_checkpoint(state.folder / "last.ckpt", arrays, {**snapshot.metadata, "resume": record})
 
 
 @dataclass(frozen=True)
@@ -165,11 +164,17 @@ class SavedRun:
         state.history = self.record["history"]
         if len(state.history) >= state.config.epochs:
             raise MstlError(f"{self.folder} is finished ({state.config.epochs} epochs): raise --epochs to go on")
-        for parameter in state.model.get_parameters():
-            parameter.set_data(ms.Tensor(self.arrays[parameter.name], parameter.dtype))
-        for name, parameter in state.phase.optimizer.state.items():
-            array = self.arrays[OPTIMIZER + name].reshape(parameter.shape)
-            parameter.set_data(ms.Tensor(array, parameter.dtype))
+        restore_parameters(state.model, self.arrays)
+        states = {OPTIMIZER + name: parameter for name, parameter in state.phase.optimizer.state.items()}
+        states |= {LOSS_SCALE + name: parameter for name, parameter in state.phase.loss_scale.items()}
+        for name, parameter in states.items():
+            parameter.set_data(ms.Tensor(self.arrays[name].reshape(parameter.shape), parameter.dtype))
         if state.ema is not None:
             averages = {name.removeprefix(EMA): array for name, array in self.arrays.items() if name.startswith(EMA)}
             state.ema.restore(averages, self.record["average_steps"])
+
+
+def restore_parameters(model: Classifier, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Give a model the values of its parameters, by name."""
+    for parameter in model.get_parameters():
+        layers.assign(parameter, ms.Tensor(arrays[parameter.name], parameter.dtype))

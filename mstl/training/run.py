@@ -14,10 +14,12 @@ from mstl.evaluation.evaluate import evaluate
 from mstl.evaluation.metrics import Evaluation
 from mstl.features.extractor import FeatureExtractor
 from mstl.features.feature_loader import FeatureLoader
+from mstl.models import layers
 from mstl.models.compiled import CompiledClassifier, CompiledFeatures
 from mstl.models.fusing import FusedModel
 from mstl.runtime.memory import trim_memory
 from mstl.runtime.processes import ProcessGroup
+from mstl.training.freeze import BATCH_NORM_STATISTICS
 from mstl.training.phase import Phase
 from mstl.training.state import TrainState
 
@@ -115,6 +117,22 @@ class TrainingRun:
             if self.state.phase.freeze.num_frozen_stages:
                 inputs = ms.Tensor.from_numpy(self.frozen_part()(inputs))
             yield inputs, targets, len(labels)
+
+    def average_statistics(self) -> None:
+        """Give all processes the mean of their BatchNorm statistics: each has followed its own share of the images."""
+        if self.processes.size == 1:
+            return
+        frozen, ema = self.state.phase.freeze.frozen_ids, self.state.ema
+        statistics = [
+            parameter
+            for parameter in self.state.model.get_parameters()
+            if parameter.name.endswith(BATCH_NORM_STATISTICS) and id(parameter) not in frozen
+        ]
+        averages = {} if ema is None else ema.to_arrays()
+        for parameter in statistics:
+            layers.assign(parameter, self.processes.mean(parameter.asnumpy()))
+            if ema is not None:
+                averages[parameter.name][...] = self.processes.mean(averages[parameter.name])
 
     def validate(self) -> Evaluation:
         """Evaluate the model as it is on the validation images."""

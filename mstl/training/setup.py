@@ -16,6 +16,7 @@ from mstl.data.manifest import Manifest
 from mstl.errors import MstlError
 from mstl.evaluation import feature_sample
 from mstl.models.factory import build_model
+from mstl.models.precision import set_precision
 from mstl.models.weights_source import WeightsSource
 from mstl.runtime.devices import MIXED_PRECISION_DEVICES, set_seed, use_device
 from mstl.runtime.processes import ProcessGroup, join_process_group
@@ -67,6 +68,7 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
     else:
         model, preprocessing, folder = saved.build_model(num_classes), saved.preprocessing, saved.folder
         record = saved.record_of_run
+    set_precision(model, settings.amp)
     train_loader, val_loader = make_loaders(settings, preprocessing, train_set, val_set, processes)
     mixer = Mixer(num_classes, settings.mixup, settings.cutmix, settings.smoothing, settings.seed)
     weights = class_weights(train_set.labels, num_classes) if settings.class_weights == "balanced" else None

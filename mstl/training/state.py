@@ -20,6 +20,7 @@ from mstl.training.ema import MovingAverage
 from mstl.training.phase import Phase
 from mstl.training.recipes import ResolvedConfig
 from mstl.training.record import RunRecord
+from mstl.training.snapshot import Snapshot
 
 
 @dataclass
@@ -38,13 +39,14 @@ class TrainState:
         ema: The moving average of the weights; None without.
         history: A row for each finished epoch.
         evaluation: The validation of the last epoch; None before the first.
-        best_evaluation: The validation of the best epoch; None if that was before the run was resumed.
+        snapshot: Of the last epoch that this process has finished; None before the first.
+        best_evaluation: The validation of the best epoch, the one in best.ckpt; None before the first.
         best_parameters: The parameters trained in this phase, by name, as they were after the best epoch. None if that
             was in an earlier phase or before the run was resumed; then only best.ckpt has them.
         test_evaluation: The best epoch's, on the test images; None before the end of the run, and without such images.
         rejector: The rejector in best.ckpt; None until that is written, and if there are no features to fit it on.
         stop: A callback sets this to the reason to end the run after this epoch.
-        interrupted: Whether Ctrl-C ended the run.
+        stopped_by: The number of the signal that ended the run, such as that of Ctrl-C; None if none did.
         seconds: Duration of the run, known at its end.
         to_html: How a notebook shows the state; None for its ``repr``.
     """
@@ -60,11 +62,12 @@ class TrainState:
     ema: MovingAverage | None = None
     history: list[EpochRow] = field(default_factory=list)
     evaluation: Evaluation | None = None
+    snapshot: Snapshot | None = None
     best_evaluation: Evaluation | None = None
     best_parameters: dict[str, NDArray[Any]] | None = None
     rejector: Rejector | None = None
     stop: str = ""
-    interrupted: bool = False
+    stopped_by: int | None = None
     seconds: float = 0.0
     test_set: ImageSet | None = None
     test_evaluation: Evaluation | None = None
@@ -84,6 +87,11 @@ class TrainState:
     def best(self) -> EpochRow | None:
         """The row of the best epoch, by ``config.best``; None before the first."""
         return best_row(self.history, self.config.best)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C or another signal ended the run."""
+        return self.stopped_by is not None
 
     def last_epoch(self) -> tuple[EpochRow, Evaluation]:
         """The row of the last finished epoch, and its validation.

@@ -85,6 +85,9 @@ def loss_and_gradients(
 class TrainStep:
     """Takes in one batch at a time and, after ``accumulate`` of them, updates the parameters.
 
+    The gradients of several batches are summed as they come, each weighted by its number of images: the update is that
+    of one large batch, also where the last one is smaller.
+
     Args:
         trained_part: From the activations of the frozen part to (N, classes) logits.
         loss_function: From logits and targets to a scalar.
@@ -95,6 +98,9 @@ class TrainStep:
         loss_scaler: A MindSpore LossScaler for float16; None for float32.
         graph_batch_size: Batches of this size run in graph mode, others in PyNative mode: a graph is compiled for one
             shape, and padding a batch would distort BatchNorm. 0 for PyNative mode always.
+
+    Attributes:
+        has_updated: Whether the last batch updated the parameters.
     """
 
     def __init__(
@@ -113,7 +119,9 @@ class TrainStep:
         self.loss_and_gradients = loss_and_gradients(
             trained_part, loss_function, optimizer.parameters, loss_scaler, graph_batch_size
         )
-        self.accumulated: list[Gradients] = []
+        self.batches = self.images = 0  # accumulated since the last update
+        self.total: Gradients = ()
+        self.has_updated = False
 
     def __call__(self, inputs: ms.Tensor, targets: ms.Tensor, learning_rate: float, last: bool = False) -> ms.Tensor:
         """Take in a batch.
@@ -128,18 +136,27 @@ class TrainStep:
             The loss, a scalar.
         """
         loss, gradients = self.loss_and_gradients(inputs, targets)
-        self.accumulated.append(gradients)
+        self.accumulate_gradients(gradients, len(targets))
         del gradients  # or they would stay in memory beside the clipped ones
-        if len(self.accumulated) >= self.accumulate or last:
-            self.update(learning_rate)
+        self.has_updated = (self.batches >= self.accumulate or last) and self.update(learning_rate)
         return loss
 
-    def update(self, learning_rate: float) -> None:
-        """Update the parameters by the mean of the accumulated gradients."""
-        gradients, count = self.accumulated[0], len(self.accumulated)
-        if count > 1:
-            gradients = tuple(sum(parts) / count for parts in zip(*self.accumulated, strict=True))
-        self.accumulated.clear()
+    def accumulate_gradients(self, gradients: Gradients, images: int) -> None:
+        """Add a batch's mean gradients over its images to the sum."""
+        if self.accumulate > 1:
+            gradients = tuple(gradient * images for gradient in gradients)
+        if self.batches:
+            gradients = tuple(total + gradient for total, gradient in zip(self.total, gradients, strict=True))
+        self.total = gradients
+        self.batches += 1
+        self.images += images
+
+    def update(self, learning_rate: float) -> bool:
+        """Update the parameters by the mean of the accumulated gradients; gives whether that could be done."""
+        gradients, images = self.total, self.images
+        self.total, self.batches, self.images = (), 0, 0
+        if self.accumulate > 1:
+            gradients = tuple(gradient / images for gradient in gradients)
         if self.reduce is not None:
             gradients = self.reduce(gradients)
         if self.loss_scaler is not None:
@@ -147,7 +164,8 @@ class TrainStep:
             finite = ms.amp.all_finite(gradients)
             self.loss_scaler.adjust(finite)
             if not bool(finite):
-                return  # float16 overflowed: no step, and a smaller scale next time
+                return False  # float16 overflowed: no step, and a smaller scale next time
         if self.clip:
             gradients = clip_by_norm(gradients, self.clip)
         self.optimizer.step(gradients, learning_rate)
+        return True

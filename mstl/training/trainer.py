@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+import shlex
+import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -11,16 +13,20 @@ from typing import TypeVar, cast
 import mindspore as ms
 import numpy as np
 
-from mstl.checkpoint import save_checkpoint
+from mstl.checkpoint import read_checkpoint
 from mstl.config import TrainConfig
 from mstl.evaluation.history import EpochRow
 from mstl.evaluation.metrics import Evaluation
-from mstl.runtime import mindspore_thread
+from mstl.runtime import mindspore_thread, stopping
 from mstl.runtime.processes import ProcessGroup
 from mstl.training import run_dir
+from mstl.training.best_epoch import recall_best
 from mstl.training.callbacks import default_callbacks, notify
+from mstl.training.diverged import Diverged
+from mstl.training.resume import restore_parameters
 from mstl.training.run import TrainingRun
 from mstl.training.setup import prepare
+from mstl.training.snapshot import Snapshot
 from mstl.training.state import TrainState
 
 logger = logging.getLogger("mstl")
@@ -37,6 +43,9 @@ def run_training(
 ) -> TrainState:
     """Fine-tune a model; :func:`mstl.fit` does so too, and adds plots and a report.
 
+    Ctrl-C, and in a command other signals that ask it to end, stop the run between two steps: the epoch that is not
+    finished is dropped.
+
     Args:
         config: The settings.
         callbacks: See :mod:`mstl.training.callbacks`; called after the default ones.
@@ -46,45 +55,74 @@ def run_training(
         The state at the end.
 
     Raises:
-        MstlError: Settings, data, weights or folder are invalid.
+        MstlError: Settings, data, weights or folder are invalid, or training diverges.
+        Stopped: The run was asked to stop before its first step, or after its last.
     """
     run_started = time.perf_counter()
     run_dir.check_writable(config, resume)
     run = prepare(config, resume)
     state, processes = run.state, run.processes
+    own: list[object] = []
+    others: list[object] = []
     if processes.is_first:
         state.folder = run_dir.open_folder(state, resumed=resume is not None)
-        callbacks = [*default_callbacks(state), *callbacks]
-    else:
-        callbacks = []
-    notify(callbacks, "on_start", state)
+        own, others = default_callbacks(state), [*callbacks]
+    notify([*own, *others], "on_start", state)
 
-    with stop_on_interrupt(state, processes):
-        run.compute_features()
-        for epoch in range(len(state.history) + 1, state.config.epochs + 1):
-            started = time.perf_counter()
-            if epoch == state.config.unfreeze_at:
-                run.begin_phase(epoch)
-                run.compute_features()
-            train_loss, learning_rate = train_epoch(run, epoch)
-            with state.ema_applied():
-                state.evaluation = run.validate()
-            seconds = time.perf_counter() - started
-            state.history.append(epoch_row(epoch, learning_rate, train_loss, state.evaluation, seconds))
-            if state.best is state.history[-1]:
-                state.best_evaluation = state.evaluation
-            notify(callbacks, "on_epoch_end", state)
-            # Only the first process has callbacks, but all must stop
-            if processes.sum(np.array([float(bool(state.stop))]))[0]:
-                logger.info(state.stop)
-                break
+    try:
+        with stopping.deferred():
+            try:
+                train(run, [*own, *others], resumed=resume is not None)
+            finally:  # however training ends: the finished epochs are kept
+                notify(own, "on_end", state)
+        if processes.size == 1:
+            stopping.check()
+    except KeyboardInterrupt as request:
+        end_early(run, request)
+    except Diverged:
+        processes.any(False)  # in all processes: wait for the first one, which writes
+        raise
 
     state.seconds = time.perf_counter() - run_started
-    notify(callbacks, "on_end", state)
+    try:
+        notify(others, "on_end", state)
+    except stopping.Stopped as request:
+        text = f"stopped after training, while the report was written: `mstl report {state.folder}` writes it"
+        raise stopping.Stopped(request.signum, text) from None
     # MindSpore keeps compiled graphs, with the parameters of their models, for as long as the process lives: in a
     # notebook, each further run would take as much memory again. What is still in use is compiled anew.
     ms.ms_memory_recycle()
     return state
+
+
+def train(run: TrainingRun, callbacks: Iterable[object], resumed: bool) -> None:
+    """Train epoch after epoch.
+
+    Raises:
+        Stopped: The process was asked to stop.
+        Diverged: Loss, answers or weights are not finite any more.
+    """
+    state, processes = run.state, run.processes
+    run.compute_features()
+    if resumed:
+        processes.any(False)  # wait for the first process, which tidies the folder
+        recall_best(run)
+    for epoch in range(len(state.history) + 1, state.config.epochs + 1):
+        started = time.perf_counter()
+        if epoch == state.config.unfreeze_at:
+            run.begin_phase(epoch)
+            run.compute_features()
+        train_loss, learning_rate = train_epoch(run, epoch)
+        run.average_statistics()
+        with state.ema_applied():
+            evaluation = run.validate()
+        finish_epoch(state, epoch_row(epoch, learning_rate, train_loss, evaluation, started), evaluation)
+        notify(callbacks, "on_epoch_end", state)
+        # Only the first process has callbacks, but all must stop
+        (ended,) = processes.any(bool(state.stop))
+        if ended:
+            logger.info(state.stop)
+            break
 
 
 def train_epoch(run: TrainingRun, epoch: int) -> tuple[float, float]:
@@ -97,23 +135,53 @@ def train_epoch(run: TrainingRun, epoch: int) -> tuple[float, float]:
     phase.freeze.set_train()
     loss_sum, images, learning_rate = 0.0, 0, 0.0
     unread: list[tuple[ms.Tensor, int]] = []
-    batches = with_progress_bar(run.batches(epoch), num_batches, f"epoch {epoch}", run.processes)
-    for index, (inputs, targets, size) in enumerate(batches):
-        is_last = index + 1 == num_batches
-        learning_rate = phase.learning_rate(epoch - 1 + index / num_batches)
-        unread.append((phase.train_step(inputs, targets, learning_rate, last=is_last), size))
-        if state.ema is not None:
-            state.ema.update(phase.freeze.frozen_ids)
-        images += size
-        if len(unread) == LOSSES_PER_READ or is_last:
-            loss_sum += sum(float(loss.asnumpy()) * size for loss, size in unread)
-            unread.clear()
+    with progress_bar(run.batches(epoch), num_batches, f"epoch {epoch}", run.processes) as batches:
+        for index, (inputs, targets, size) in enumerate(batches):
+            is_last = index + 1 == num_batches
+            learning_rate = phase.learning_rate(epoch - 1 + index / num_batches)
+            unread.append((phase.train_step(inputs, targets, learning_rate, last=is_last), size))
+            if state.ema is not None and phase.train_step.has_updated:
+                state.ema.update(phase.freeze.frozen_ids)
+            images += size
+            if len(unread) == LOSSES_PER_READ or is_last:
+                losses = [float(loss.asnumpy()) for loss, _ in unread]
+                agree_to_go_on(run, bool(np.isfinite(losses).all()), epoch, learning_rate)
+                loss_sum += sum(loss * size for loss, (_, size) in zip(losses, unread, strict=True))
+                unread.clear()
+            elif run.processes.size == 1:
+                stopping.check()
     total_loss, total_images = run.processes.sum(np.array([loss_sum, float(images)]))
     return float(total_loss / total_images), learning_rate
 
 
-def epoch_row(epoch: int, learning_rate: float, train_loss: float, evaluation: Evaluation, seconds: float) -> EpochRow:
-    """The row of an epoch in the history."""
+def agree_to_go_on(run: TrainingRun, is_finite: bool, epoch: int, learning_rate: float) -> None:
+    """End the epoch in all processes, if one of them was asked to stop or has a loss that is not finite."""
+    request = stopping.REQUEST
+    is_stopped, has_diverged = run.processes.any(request.signum is not None, not is_finite)
+    if has_diverged:
+        raise Diverged(run.state, epoch, learning_rate, "the training loss is")
+    if is_stopped:
+        raise stopping.Stopped(request.signum or signal.SIGTERM)
+
+
+def finish_epoch(state: TrainState, row: EpochRow, evaluation: Evaluation) -> None:
+    """Add an epoch to the state, if all is finite."""
+    epoch, learning_rate = row["epoch"], row["lr"]
+    if not (np.isfinite(evaluation.logits).all() and np.isfinite(row["val_loss"])):
+        raise Diverged(state, epoch, learning_rate, "answers for validation images are")
+    state.history.append(row)
+    snapshot = Snapshot.of(state)
+    broken = snapshot.not_finite()
+    if broken is not None:
+        state.history.pop()
+        raise Diverged(state, epoch, learning_rate, f"values of {broken} are")
+    state.snapshot, state.evaluation = snapshot, evaluation
+    if state.best is row:
+        state.best_evaluation = evaluation
+
+
+def epoch_row(epoch: int, learning_rate: float, train_loss: float, evaluation: Evaluation, started: float) -> EpochRow:
+    """The row in the history of an epoch that started then, on the performance counter, and ends now."""
     by_class = {
         f"val_{metric}": {
             name: None if np.isnan(value) else float(value)
@@ -130,32 +198,33 @@ def epoch_row(epoch: int, learning_rate: float, train_loss: float, evaluation: E
         "val_macro_f1": evaluation.macro_f1,
         **({"val_top5": evaluation.top(5)} if len(evaluation.classes) > 5 else {}),
         **by_class,
-        "seconds": seconds,
+        "seconds": time.perf_counter() - started,
     }
     return cast(EpochRow, row)
 
 
+def end_early(run: TrainingRun, request: KeyboardInterrupt) -> None:
+    """Say that the run was stopped, and give the model back what last.ckpt has: the unfinished epoch is dropped."""
+    state = run.state
+    state.stopped_by = request.signum if isinstance(request, stopping.Stopped) else signal.SIGINT
+    if state.snapshot is not None:
+        state.history = list(state.snapshot.history)
+    if not run.processes.is_first:
+        return
+    done, total = len(state.history), state.config.epochs
+    if not done:
+        logger.warning("stopped before the first epoch was finished: start again")
+        return
+    restore_parameters(state.model, read_checkpoint(state.folder / "last.ckpt")[0])
+    goes_on = f"mstl train --resume {shlex.quote(str(state.folder))} goes on" if done < total else "all are finished"
+    logger.warning("stopped after epoch %d of %d: %s", done, total, goes_on)
+
+
 @contextlib.contextmanager
-def stop_on_interrupt(state: TrainState, processes: ProcessGroup) -> Iterator[None]:
-    """On Ctrl-C, leave the block instead of the process.
-
-    last.ckpt is that of the last finished epoch, so that --resume repeats the interrupted one. If there is none, the
-    model is saved as it is.
-    """
-    try:
-        yield
-    except KeyboardInterrupt:
-        state.interrupted = True
-        if not state.history and processes.is_first:
-            save_checkpoint(state.folder / "last.ckpt", state.parameter_arrays(), state.metadata())
-        done, total = len(state.history), state.config.epochs
-        logger.warning("interrupted after %d of %d epochs: last.ckpt saved", done, total)
-
-
-def with_progress_bar(items: Iterable[T], total: int, label: str, processes: ProcessGroup) -> Iterable[T]:
-    """Show a progress bar on stderr while iterating, if that is a terminal."""
+def progress_bar(items: Iterable[T], total: int, label: str, processes: ProcessGroup) -> Iterator[Iterable[T]]:
+    """The same items, with a progress bar on stderr while they are iterated over, if that is a terminal."""
     from tqdm import tqdm
 
     silent = not (processes.is_first and sys.stderr.isatty())
-    bar: Iterable[T] = tqdm(items, total=total, desc=label, unit="batch", leave=False, disable=silent)
-    return bar
+    with tqdm(items, total=total, desc=label, unit="batch", leave=False, disable=silent) as bar:
+        yield bar

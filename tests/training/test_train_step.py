@@ -101,9 +101,9 @@ class Head:
         features = ms.Tensor(self.x[rows][:, :, None, None])
         return self.step(features, ms.Tensor(self.y[rows]), rate, last=last)
 
-    def check(self, gradient_w, gradient_b, rate):
-        assert self.model.fc.weight.asnumpy() == pytest.approx(self.weight - rate * gradient_w, abs=1e-5)
-        assert self.model.fc.bias.asnumpy() == pytest.approx(self.bias - rate * gradient_b, abs=1e-5)
+    def check(self, gradient_w, gradient_b, rate, tolerance=1e-5):
+        assert self.model.fc.weight.asnumpy() == pytest.approx(self.weight - rate * gradient_w, abs=tolerance)
+        assert self.model.fc.bias.asnumpy() == pytest.approx(self.bias - rate * gradient_b, abs=tolerance)
 
 
 def test_one_step_against_numpy():
@@ -139,6 +139,35 @@ def test_the_last_batch_of_an_epoch_makes_a_step_of_what_there_is():
     head.run(slice(0, 3), 0.1)
     head.run(slice(3, 6), 0.1, last=True)
     head.check(*gradients, 0.1)
+
+
+def test_accumulated_images_weigh_the_same():
+    """A smaller batch counts as its images do: the step is that of one batch of all five."""
+    head = Head(accumulate=2)
+    gradients = head.gradients(slice(0, 5))
+    head.run(slice(0, 4), 0.1)
+    assert not head.step.has_updated
+    head.run(slice(4, 5), 0.1)
+    assert head.step.has_updated
+    head.check(*gradients, 0.1, tolerance=1e-6)
+
+
+def test_a_short_group_at_the_end_is_its_own_mean():
+    """Three batches of 2, 2 and 1 images, two a step: the second step is that of the last image alone."""
+    head = Head(accumulate=2)
+    head.run(slice(0, 2), 0.0)
+    head.run(slice(2, 4), 0.0)
+    gradients = head.gradients(slice(4, 5))
+    head.run(slice(4, 5), 0.1, last=True)
+    assert head.step.has_updated
+    head.check(*gradients, 0.1, tolerance=1e-6)
+
+
+def test_accumulated_gradients_are_summed_as_they_come():
+    head = Head(accumulate=8)
+    for _ in range(5):
+        head.run(slice(0, 2), 0.1)
+        assert len(head.step.total) == 2  # of the weight and of the bias, and no more
 
 
 def test_gradients_are_reduced_before_they_are_clipped():

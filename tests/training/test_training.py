@@ -13,6 +13,7 @@ import pytest
 import mstl
 from mstl import MstlError
 from mstl.checkpoint import read_checkpoint
+from mstl.config import read_config
 from mstl.models.loading import read_weights
 from mstl.report.report_writer import best_weights
 from mstl.training.checkpoint_saver import CheckpointSaver
@@ -49,8 +50,8 @@ def finished(tmp_path_factory):
 def test_a_run_leaves_all_its_files(finished):
     _, folder, seen = finished
     assert sorted(path.name for path in folder.iterdir()) == [
-        "best.ckpt", "config.json", "curves.png", "history.csv", "history.json", "last.ckpt", "predictions.png",
-        "report.html", "report.npz",
+        "best.ckpt", "config.json", "curves.png", "history.csv", "history.json", "last.ckpt", "manifest.csv",
+        "predictions.png", "report.html", "report.npz",
     ]  # fmt: skip
     assert seen == [True, (1, 6), (2, 6)]
 
@@ -78,7 +79,7 @@ def test_a_notebook_shows_the_history(finished):
 
 def test_config_is_kept(finished):
     state, folder, _ = finished
-    assert mstl.TrainConfig(**json.loads((folder / "config.json").read_text())) == state.config
+    assert mstl.TrainConfig(**read_config(folder / "config.json")) == state.config
 
 
 def test_checkpoint_describes_itself(finished):
@@ -205,7 +206,8 @@ def test_ctrl_c_saves_and_ends_cleanly(photos, tmp_path):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Traceback" not in err and "last.ckpt saved" in err
+    assert "Traceback" not in err and err.count("stopped after epoch ") == 1
+    assert f"of 5000: mstl train --resume {tmp_path / 'run'} goes on\n" in err
     assert "best validation accuracy" in out
     parameters, metadata = read_checkpoint(tmp_path / "run" / "last.ckpt")
     assert metadata["classes"] == ["blue", "red"] and "fc.weight" in parameters
