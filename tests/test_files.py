@@ -120,7 +120,8 @@ def test_a_full_disk_leaves_nothing_and_says_one_line(tmp_path, suffix, capfd):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
     try:
-        with pytest.raises(MstlError, match=f"cannot write .*best.{suffix}: .*choose another folder, or make room") as caught:
+        message = f"cannot write .*best.{suffix}: .*; choose another folder, or make room"
+        with pytest.raises(MstlError, match=message) as caught:
             save_checkpoint(tmp_path / f"best.{suffix}", ARRAYS, {"epoch": 2})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

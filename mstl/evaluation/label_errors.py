@@ -91,7 +91,10 @@ def find_label_errors(
 
 def write_label_errors(path: str | PathLike[str], found: Sequence[LabelError]) -> None:
     """Write label errors as CSV (path, label, suggested, probability, score), atomically."""
-    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
+    ):
         writer = csv.writer(stream)
         writer.writerow([field.name for field in fields(LabelError)][1:])
         for each in found:

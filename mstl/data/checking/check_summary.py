@@ -36,7 +36,10 @@ def write_csv(findings: Iterable[Finding], out: Path) -> None:
         MstlError: It cannot be written.
     """
     try:
-        with atomic_path(out) as temporary, open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="") as f:
+        with (
+            atomic_path(out) as temporary,
+            open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="") as f,
+        ):
             writer = csv.writer(f)
             writer.writerow(("path", "problem", "detail", "severity"))
             writer.writerows((x.path, x.problem, x.detail, x.severity) for x in findings)
