@@ -58,6 +58,14 @@ def fresh_messages(monkeypatch):
     monkeypatch.setattr(logger, "propagate", True)
 
 
+@pytest.fixture(autouse=True)
+def own_signals():
+    """A command that a test runs in this process takes over its signals, as in a process of its own."""
+    yield
+    if "mstl.runtime.stopping" in sys.modules:
+        sys.modules["mstl.runtime.stopping"].unwatch()
+
+
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Runs leave no curves.png and no predictions.png: to draw them takes half of the time of a run on a few photos."""

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 from mstl.runtime.environment import is_scheduler
 
@@ -158,14 +159,16 @@ def unwatch() -> None:
 def deferred() -> Iterator[None]:
     """In this block, a request to stop waits until :func:`check` is called.
 
-    In a notebook or script that has not its own handler of Ctrl-C, that is such a request here. In a thread that is not
-    the main one, nothing is.
+    In a notebook or script that has not its own handler of Ctrl-C, that is such a request here; so is SIGTERM, which
+    MindSpore makes of it. In a thread that is not the main one, nothing is.
     """
+    before: dict[signal.Signals, Any] = {}
     handler = signal.getsignal(signal.SIGINT)
     is_main = threading.current_thread() is threading.main_thread()
-    takes_ctrl_c = not REQUEST.is_watched and is_main and handler is signal.default_int_handler
-    if takes_ctrl_c:
-        signal.signal(signal.SIGINT, REQUEST.note)
+    if not REQUEST.is_watched and is_main and handler is signal.default_int_handler:
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, REQUEST.note)
     REQUEST.is_deferred = True
     try:
         check()
@@ -174,8 +177,8 @@ def deferred() -> Iterator[None]:
         REQUEST.is_deferred = False
         if not REQUEST.is_watched:
             REQUEST.forget()
-        if takes_ctrl_c:
-            signal.signal(signal.SIGINT, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def give_back() -> None:

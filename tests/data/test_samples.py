@@ -7,7 +7,7 @@ import pytest
 
 from mstl import MstlError, load_data
 from mstl.data.dataset import ImageSet, subset
-from mstl.data.evaluation_data import relabelled
+from mstl.data.evaluation_data import refuse_unknown
 from mstl.data.samples import Sample, stamp
 from mstl.files import digest
 from tests.conftest import COLORS, write_photo
@@ -83,10 +83,10 @@ def test_subsets_and_other_classes(photos):
     some = subset(train, np.array([7, 2]))
     assert some.samples == (train.samples[7], train.samples[2]) and some.folder is None
     assert some.labels.tolist() == [1, 0] and some.digests == (train.digests[7], train.digests[2])
-    other = relabelled(train, ("red", "green", "blue"), "photos")
+    other = ImageSet(train.samples, ("red", "green", "blue"))
     assert other.labels.tolist() == [2] * 6 + [0] * 6 and other.samples == train.samples and other.folder is None
     with pytest.raises(MstlError, match="the model does not know: red; it knows blue, green"):
-        relabelled(train, ("blue", "green"), "photos")
+        refuse_unknown({sample.label for sample in train.samples}, ("blue", "green"), "photos")
 
 
 def test_a_stamp_of_nothing(tmp_path):
