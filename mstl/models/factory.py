@@ -36,8 +36,7 @@ def build_model(
     Raises:
         MstlError: The name is unknown, or the weights cannot be found or do not fit.
     """
-    if name not in ARCHITECTURES:
-        raise MstlError(f"unknown model {name!r}: choose one of {', '.join(ARCHITECTURES)}")
+    refuse_unknown_architecture(name)
     if num_classes < 1:
         raise MstlError(f"num_classes must be 1 or more, not {num_classes}")
     if weights is None or str(weights) == "none":
@@ -50,6 +49,16 @@ def build_model(
         load_weights(model, loaded)
         model.preprocessing = loaded.preprocessing
     return model
+
+
+def refuse_unknown_architecture(name: str) -> None:
+    """Refuse a name that is not that of an architecture.
+
+    Raises:
+        MstlError: It is not.
+    """
+    if name not in ARCHITECTURES:
+        raise MstlError(f"unknown model {name!r}: choose one of {', '.join(ARCHITECTURES)}")
 
 
 def make(name: str, num_classes: int, padding: Padding | None, pool_padding: Padding | None) -> Classifier:
@@ -83,6 +92,7 @@ def find_weights(name: str, weights: str | Path) -> Path:
 
 def find_weights_entry(name: str, weights: str | Path) -> tuple[Path, WeightsEntry | None]:
     """The file of :func:`find_weights`, and its entry in the table of weights; None if ``weights`` is a file."""
+    refuse_unknown_architecture(name)
     if Path(weights).is_file():
         return Path(weights), None
     if str(weights).endswith(SUFFIXES):
