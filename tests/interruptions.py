@@ -38,14 +38,14 @@ PATIENCE = 300  # seconds, for a machine that has other things to do
 class Bench:
     """Images, and for each setting the run that was not interrupted."""
 
-    def __init__(self, root, images=12):
-        self.root = root
+    def __init__(self, root, images=12, more=()):
+        self.root, self.more = root, more
         self.data = write_folder(root / "images", {"train": images, "val": 4})
         self.whole = {}
 
     def start(self, name, out, *more):
         """Start a run, with a feature cache of its own."""
-        options = more or (f"--data={self.data}", f"--out={out}", *COMMON, *SETTINGS[name])
+        options = more or (f"--data={self.data}", f"--out={out}", *COMMON, *SETTINGS[name], *self.more)
         command = narrow.command("mstl.train", *options)
         command["env"]["MSTL_HOME"] = str(out.with_name(f"{out.name}-home"))
         return subprocess.Popen(**command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -116,6 +116,8 @@ def train(run: TrainingRun, callbacks: Iterable[object], resumed: bool) -> None:
         run.average_statistics()
         with state.ema_applied():
             evaluation = run.validate()
+        if not np.isfinite(evaluation.logits).all():
+            raise Diverged(state, epoch, learning_rate, "answers for validation images are")
         finish_epoch(state, epoch_row(epoch, learning_rate, train_loss, evaluation, started), evaluation)
         notify(callbacks, "on_epoch_end", state)
         # Only the first process has callbacks, but all must stop
@@ -165,16 +167,16 @@ def agree_to_go_on(run: TrainingRun, is_finite: bool, epoch: int, learning_rate:
 
 
 def finish_epoch(state: TrainState, row: EpochRow, evaluation: Evaluation) -> None:
-    """Add an epoch to the state, if all is finite."""
-    epoch, learning_rate = row["epoch"], row["lr"]
-    if not (np.isfinite(evaluation.logits).all() and np.isfinite(row["val_loss"])):
-        raise Diverged(state, epoch, learning_rate, "answers for validation images are")
+    """Add an epoch to the state, if all is finite.
+
+    Finite answers do not say so: MindSpore's ReLU makes 0 of NaN.
+    """
     state.history.append(row)
     snapshot = Snapshot.of(state)
     broken = snapshot.not_finite()
     if broken is not None:
         state.history.pop()
-        raise Diverged(state, epoch, learning_rate, f"values of {broken} are")
+        raise Diverged(state, row["epoch"], row["lr"], f"values of {broken} are")
     state.snapshot, state.evaluation = snapshot, evaluation
     if state.best is row:
         state.best_evaluation = evaluation

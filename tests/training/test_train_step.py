@@ -177,6 +177,13 @@ def test_gradients_are_reduced_before_they_are_clipped():
     head.check(3 * w, 3 * b, 0.1)
 
 
+def test_the_moving_average_moves_once_a_step(photos, tmp_path, narrow_model, no_pictures):
+    """12 images make 3 batches, and these 2 steps, in each of 2 epochs."""
+    settings = {"model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 4, "report": False}
+    state = mstl.fit(data=str(photos), out=str(tmp_path / "run"), epochs=2, accumulate=2, ema=0.9, **settings)
+    assert state.ema.steps == 4
+
+
 def test_moving_average_against_numpy():
     net = mstl.resnet18(num_classes=3)
     average = MovingAverage(net, 0.5)
