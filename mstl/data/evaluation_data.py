@@ -147,8 +147,10 @@ def recorded_splits(run: RunData, recorded: RecordedData, data: str | os.PathLik
     sets = recorded.image_sets(run.classes)
     if not len(sets["val"]):
         raise MstlError(f"no validation image of the run is left in {data}: since training, {changes}")
-    level = logging.WARNING if recorded.differs else logging.INFO
-    logger.log(level, "data: %s, split as the run's %s records it; since training: %s", data, NAME, changes)
+    if recorded.differs:
+        logger.warning("data: %s, split as the run's %s records it; since training: %s", data, NAME, changes)
+    else:
+        logger.info("data: %s, split as the run's %s records it, unchanged since training", data, NAME)
     return {name: images for name, images in sets.items() if len(images)}
 
 

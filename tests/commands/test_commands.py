@@ -36,7 +36,8 @@ def test_train_and_visualize(photos, tmp_path):
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["epoch", "best"]
     (out / "predictions.png").unlink()
     done = call("mstl.visualize", out / "best.ckpt")
-    assert (done.returncode, done.stderr) == (0, "")
+    told = f"data: {photos}, split as the run's manifest.csv records it, unchanged since training\n"
+    assert (done.returncode, done.stderr) == (0, told)
     with Image.open(out / "predictions.png") as image:
         assert image.format == "PNG" and image.width > 400
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["photos", "run"]
