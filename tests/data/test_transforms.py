@@ -21,7 +21,7 @@ from mstl.data.loading.transforms import (
     train_transforms,
 )
 from mstl.data.loading.views import read_pixels, view_batches
-from tests.golden import make_transforms
+from tests.data import make_golden_transforms
 
 SIDE = 48
 PLAIN = Preprocessing(image_size=SIDE, resize=SIDE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))  # pixels stay pixels
@@ -84,10 +84,10 @@ def test_every_recipe_gives_normalised_squares(write, augment, make):
 
 def test_no_pixel_has_changed_since_the_version_was_raised(tmp_path):
     """Else the feature cache would hold what today's transforms do not give."""
-    with np.load(make_transforms.FILE) as golden:
-        hint = "raise TRANSFORMS_VERSION, then run `python -m tests.golden.make_transforms`"
+    with np.load(make_golden_transforms.FILE) as golden:
+        hint = "raise TRANSFORMS_VERSION, then run `python -m tests.data.make_golden_transforms`"
         assert golden["version"] == TRANSFORMS_VERSION, hint
-        for name, averages in make_transforms.results(tmp_path).items():
+        for name, averages in make_golden_transforms.results(tmp_path).items():
             np.testing.assert_allclose(averages, golden[name], atol=2e-3, err_msg=f"{name}: {hint}")
 
 

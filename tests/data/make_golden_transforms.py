@@ -1,6 +1,6 @@
-"""Writes transforms.npz: what the transforms make of a drawn image, as averages over quarters of the result.
+"""Writes golden_transforms.npz: what the transforms make of a drawn image, as averages over quarters of the result.
 
-    python -m tests.golden.make_transforms
+    python -m tests.data.make_golden_transforms
 
 To be run when TRANSFORMS_VERSION has been raised, because what happens to images has changed on purpose.
 """
@@ -16,7 +16,7 @@ from mstl.data.loading.loader import Loader
 from mstl.data.loading.transforms import TRANSFORMS_VERSION, eval_transforms, train_transforms
 from mstl.data.loading.views import view_batches
 
-FILE = Path(__file__).with_name("transforms.npz")
+FILE = Path(__file__).with_name("golden_transforms.npz")
 VIEWS = range(1, 13)
 
 
