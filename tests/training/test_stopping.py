@@ -81,6 +81,17 @@ def test_before_the_first_epoch_nothing_is_kept(photos, tmp_path, caplog, monkey
     assert sorted(os.listdir(tmp_path / "run")) == ["config.json", "manifest.csv"]
 
 
+def test_while_the_report_is_written(photos, tmp_path):
+    class Interrupted:
+        def on_end(self, state):
+            raise stopping.Stopped(signal.SIGTERM)
+
+    options = {**TINY, "data": str(photos), "out": str(tmp_path / "run"), "freeze": "backbone", "epochs": 2}
+    with pytest.raises(stopping.Stopped, match="stopped after training, .* `mstl report .*run` writes it") as caught:
+        mstl.fit(callbacks=[Interrupted()], **options)
+    assert caught.value.exit_code == 143 and epochs_in(tmp_path / "run") == 2
+
+
 def test_another_thread_installs_nothing():
     seen = []
 

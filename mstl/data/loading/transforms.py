@@ -11,7 +11,7 @@ from mstl.config import AUGMENTS, InterpolationName, Preprocessing
 from mstl.errors import MstlError
 
 # Of what happens to an image on its way to the model: the feature cache depends on it. Raise it with every change to
-# this file, decode.py or views.py that changes a pixel; tests/data/make_golden_transforms.py tells, and renews the test.
+# this file, decode.py or views.py that changes a pixel; tests/data/make_golden_transforms.py then renews the test.
 TRANSFORMS_VERSION = 1
 
 Transforms: TypeAlias = Callable[[Preprocessing], list[TensorOperation]]
