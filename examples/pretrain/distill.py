@@ -110,6 +110,10 @@ def train(args: argparse.Namespace):
     run = Run(args.state, "state.pt", args, ThreadPoolExecutor(args.threads))
     if run.path.exists():
         run.load(run.path)
+    elif args.init is not None:
+        weights = torch.load(args.init, weights_only=True)
+        run.student.load_state_dict(weights)
+        run.ema.load_state_dict(weights)
     stages = [tuple(int(n) for n in stage.split(":")) for stage in args.stages.split(",")]
     loop(
         run,
@@ -216,6 +220,7 @@ def main():
     learn.add_argument("--probe-every", type=int, default=100000, help="samples")
     command = commands.add_parser("train", parents=[common, learn], help=train.__doc__)
     command.add_argument("--stages", default="0:96:160", help="first sample:student's size:teacher's size, ...")
+    command.add_argument("--init", type=Path, help="weights (.pth) to begin with, where there is no state yet")
     command.add_argument("--warmup", type=int, default=20000, help="samples")
     command.add_argument("--until", type=float, default=float("inf"), help="samples")
     command.set_defaults(call=train)
