@@ -56,3 +56,8 @@ def test_each_option_is_in_exactly_one_group(command):
 def test_the_help_says_first_what_an_option_is(name, words):
     (option,) = (option for option in train_command.main.params if option.name == name)
     assert option.help == words
+
+
+def test_lr_find_offers_no_option_of_what_it_does_not_write():
+    offered = {option.name for option in lr_find_command.main.params}
+    assert not offered & {"report", "tensorboard", "out", "best", "patience"}
