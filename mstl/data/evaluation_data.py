@@ -13,7 +13,8 @@ from mstl.config import RECORD
 from mstl.data.checking.checks import CheckedDataset, check_dataset
 from mstl.data.checking.messages import log_warnings, no_images, some
 from mstl.data.dataset import ImageSet
-from mstl.data.finding.layout import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, first_with_classes
+from mstl.data.finding.layout import first_with_classes
+from mstl.data.finding.list_splits import TEST_NAMES, TRAIN_NAMES, VAL_NAMES
 from mstl.data.finding.sources import find_dataset
 from mstl.data.manifest import NAME, Manifest
 from mstl.data.recorded import RecordedData, from_directory, is_name

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from mstl.data.finding import archive, demo, known_datasets
 from mstl.data.finding.found import FoundDataset, FoundSplits, Split
-from mstl.data.finding.layout import find_splits, three_parts
+from mstl.data.finding.layout import find_splits
 from mstl.data.finding.list_file import LIST_SUFFIXES
+from mstl.data.finding.list_splits import three_parts
 from mstl.errors import MstlError
 from mstl.field_types import empty
 
