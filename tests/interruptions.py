@@ -1,7 +1,8 @@
 """Interruptions: runs that get a signal at random moments, and what their folders are worth afterwards.
 
 ``.ci/interruptions --number 20`` does so 20 times for each of four signals and three settings, and prints the counts.
-After each, the folder must be resumable or have no epoch yet, no temporary file may be left (after SIGKILL: once it is
+A third of the moments lie before the end of the first epoch: files are read, features computed, graphs compiled. After
+each, the folder must be resumable or have no epoch yet, no temporary file may be left (after SIGKILL: once it is
 resumed), and the resumed run must end with the history and the weights of a run that was not interrupted.
 """
 
@@ -31,15 +32,16 @@ SETTINGS = {
     "none": ("--freeze=none", "--epochs=6", "--augment=light", "--lr=0.001"),
 }
 TOLERANCE = 1e-6
-BEFORE = 8.0  # seconds in which the first epoch begins
+BEFORE_EPOCHS = 1 / 3  # of the moments
+WHILE_IMPORTING = 1 / 8  # of these
 PATIENCE = 300  # seconds, for a machine that has other things to do
 
 
 class Bench:
     """Images, and for each setting the run that was not interrupted."""
 
-    def __init__(self, root, images=12, more=()):
-        self.root, self.more = root, more
+    def __init__(self, root, images=12, more=(), patience=PATIENCE):
+        self.root, self.more, self.patience = root, more, patience
         self.data = write_folder(root / "images", {"train": images, "val": 4})
         self.whole = {}
 
@@ -51,33 +53,40 @@ class Bench:
         return subprocess.Popen(**command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def uninterrupted(self, name):
-        """The folder of the run that was not interrupted, its number of epochs, and the mean seconds of one."""
+        """The folder of the run that was not interrupted, its number of epochs, and the seconds of three times.
+
+        These are the seconds in which it is imported, those from then to the end of the first epoch, and of an epoch.
+        """
         if name not in self.whole:
-            out = self.root / f"{name}-whole"
+            out, started = self.root / f"{name}-whole", time.monotonic()
             process = self.start(name, out)
-            output = process.communicate(timeout=PATIENCE)
+            wait_for(process, narrow.IMPORTED)
+            imported = time.monotonic()
+            wait_for(process, "epoch 1/")
+            first = time.monotonic()
+            output = process.communicate(timeout=self.patience)
             assert process.returncode == 0, output
             seconds = [row["seconds"] for row in history(out)]
-            self.whole[name] = out, len(seconds), np.mean(seconds)
+            self.whole[name] = out, len(seconds), (imported - started, first - imported, np.mean(seconds))
         return self.whole[name]
 
     def interrupt(self, name, number, rng, case):
         """Send a signal at a random moment, and check everything; what happened, in words.
 
-        The moment is some time after a random epoch, or after the start: it should not depend on what else the machine
-        has to do.
+        The moment is some time after the start, the import or a random epoch: it should not depend on what else the
+        machine has to do.
         """
-        whole, epochs, seconds = self.uninterrupted(name)
+        whole, epochs, (importing, preparing, seconds) = self.uninterrupted(name)
         out = self.root / f"{name}-{case}"
         process = self.start(name, out)
-        epoch = int(rng.integers(epochs))
-        if epoch:
-            for line in process.stdout:
-                if line.startswith(f"epoch {epoch}/"):
-                    break
-        time.sleep(rng.uniform(0, seconds if epoch else BEFORE))
+        is_before, is_importing = rng.random() < BEFORE_EPOCHS, rng.random() < WHILE_IMPORTING
+        if not is_before:
+            wait_for(process, f"epoch {rng.integers(1, epochs)}/")
+        elif not is_importing:
+            wait_for(process, narrow.IMPORTED)
+        time.sleep(rng.uniform(0, (importing if is_importing else preparing) if is_before else seconds))
         process.send_signal(number)
-        _, errors = process.communicate(timeout=PATIENCE)
+        _, errors = process.communicate(timeout=self.patience)
         if process.returncode == 0:
             outcome = "finished before"
         elif number == signal.SIGKILL or (process.returncode < 0 and not out.exists()):
@@ -96,12 +105,19 @@ class Bench:
             return f"{outcome}, no epoch yet"
         if len(history(out)) < epochs:
             process = self.start(name, out, f"--resume={out}")
-            output = process.communicate(timeout=PATIENCE)
+            output = process.communicate(timeout=self.patience)
             assert process.returncode == 0, output
             outcome += ", resumed"
         assert left_over(out) == [] or outcome == "killed", left_over(out)
         compare(whole, out)
         return outcome
+
+
+def wait_for(process, beginning):
+    """Read a process's output up to a line that begins so; or to its end, if the process ends without it."""
+    for line in process.stdout:
+        if line.startswith(beginning):
+            break
 
 
 def left_over(folder):
@@ -133,6 +149,7 @@ def main():
     parser.add_argument("--number", type=int, default=2, help="moments for each signal and setting")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--settings", nargs="+", choices=list(SETTINGS), default=list(SETTINGS))
+    parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds after which a run counts as hanging")
     given = parser.parse_args()
     for number in SIGNALS[:3]:  # a shell's background job ignores Ctrl-C, and so would its children
         with contextlib.suppress(ValueError):
@@ -140,10 +157,10 @@ def main():
     rng, wrong, counts = np.random.default_rng(given.seed), [], collections.Counter()
     with tempfile.TemporaryDirectory() as root, pytest.MonkeyPatch.context() as patch:
         narrow.narrow(patch)
-        bench = Bench(Path(root))
+        bench = Bench(Path(root), patience=given.patience)
         for name in given.settings:
-            _, epochs, seconds = bench.uninterrupted(name)
-            print(f"{name}: {epochs} epochs of {seconds:.2f} s", flush=True)
+            _, epochs, (importing, preparing, seconds) = bench.uninterrupted(name)
+            print(f"{name}: {importing:.1f} s, {preparing:.1f} s, then {epochs} epochs of {seconds:.2f} s", flush=True)
             for number in SIGNALS:
                 for index in range(given.number):
                     try:

@@ -18,6 +18,8 @@ from mstl.models.architectures import RESNETS, ResNetSpec
 from mstl.models.resnet import ResNet
 from tests.conftest import environment
 
+IMPORTED = "imported"  # what mstl.train's process prints before the command begins
+
 
 def narrow(patch):
     """Give a resnet18 one block a layer and a quarter of its channels, for as long as the MonkeyPatch holds."""
@@ -38,4 +40,5 @@ if __name__ == "__main__":
     sys.argv = sys.argv[1:]
     if sys.argv[0] == "mstl.train":
         stopping.REQUEST.is_deferred = False
+        print(IMPORTED, flush=True)
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
