@@ -88,20 +88,25 @@ class TensorBoard:
 
     def __init__(self, folder: Path) -> None:
         try:
-            from tensorboardX import SummaryWriter
+            import tensorboardX
         except ImportError as error:
             raise MstlError('--tensorboard needs tensorboardX: `pip install "mstl[tensorboard]"`') from error
-        self.writer = SummaryWriter(str(folder / "tensorboard"))
+        self.folder = folder / "tensorboard"
+        self.make_writer = tensorboardX.SummaryWriter
+        self.writer: tensorboardX.SummaryWriter | None = None  # which makes folder and file at once
 
     def on_epoch_end(self, state: TrainState) -> None:
         """Add the newest row."""
+        if self.writer is None:
+            self.writer = self.make_writer(str(self.folder))
         row = state.history[-1]
         for key in ("lr", "train_loss", "val_loss", "val_accuracy", "val_macro_f1"):
             self.writer.add_scalar(key, row[key], row["epoch"])
 
     def on_end(self, state: TrainState) -> None:
         """Write what is still buffered."""
-        self.writer.close()
+        if self.writer is not None:
+            self.writer.close()
 
 
 def _shortened(value: object) -> object:

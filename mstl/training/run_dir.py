@@ -1,9 +1,11 @@
 """Run folders: where the files of a run go."""
 
+import contextlib
 import itertools
 import logging
 import os
 import re
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
@@ -30,27 +32,38 @@ def check_writable(config: TrainConfig, resume: str | PathLike[str] | None) -> N
     check_output_folder(resume or config.out or default_folder("data", "model").parent)
 
 
-def open_folder(state: TrainState, resumed: bool) -> Path:
+@contextlib.contextmanager
+def opened(state: TrainState, resumed: bool) -> Iterator[None]:
     """Make the folder of a run, a new one unless the run is resumed, and write its manifest.csv and config.json.
 
-    What a run that was killed has left half written is removed when it is resumed.
-
-    Returns:
-        The folder.
+    What a run that was killed has left half written is removed when it is resumed. If the block ends, however it does,
+    before there is a checkpoint, both files are removed: the run that is started next gets the same folder.
 
     Raises:
         MstlError: It cannot be written to, or has images of the dataset.
     """
     if not resumed:
         refuse_folder_of_images(state)
-    folder = make_folder(state.folder) if resumed else new_folder(state.folder)
-    if resumed:
-        tidy(folder, len(state.history))
-    else:
-        Manifest.of(*state.image_sets).write(folder / MANIFEST)
-    write_json(folder / CONFIG, {**state.config.to_dict(), RECORD: state.record.to_dict()})
-    logger.info("run: %s", folder)
-    return folder
+    folder = state.folder = make_folder(state.folder) if resumed else new_folder(state.folder)
+    try:
+        if resumed:
+            tidy(folder, len(state.history))
+        else:
+            Manifest.of(*state.image_sets).write(folder / MANIFEST)
+        write_json(folder / CONFIG, {**state.config.to_dict(), RECORD: state.record.to_dict()})
+        logger.info("run: %s", folder)
+        yield
+    finally:
+        if not any((folder / name).exists() for name in ("best.ckpt", "last.ckpt")):
+            give_back(folder)
+
+
+def give_back(folder: Path) -> None:
+    """Remove manifest.csv and config.json from the folder of a run, and the folder if nothing else is in it."""
+    with contextlib.suppress(OSError):  # which would hide why the run has ended; or there are files of somebody else
+        for name in (MANIFEST, CONFIG):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def refuse_folder_of_images(state: TrainState) -> None:

@@ -58,21 +58,36 @@ def run_training(
         MstlError: Settings, data, weights or folder are invalid, or training diverges.
         Stopped: The run was asked to stop before its first step, or after its last.
     """
-    run_started = time.perf_counter()
+    started = time.perf_counter()
     run_dir.check_writable(config, resume)
     run = prepare(config, resume)
-    state, processes = run.state, run.processes
-    own: list[object] = []
-    others: list[object] = []
-    if processes.is_first:
-        state.folder = run_dir.open_folder(state, resumed=resume is not None)
-        own, others = default_callbacks(state), [*callbacks]
-    notify([*own, *others], "on_start", state)
+    if run.processes.is_first:
+        with run_dir.opened(run.state, resumed=resume is not None):
+            supervise(run, default_callbacks(run.state), [*callbacks], resume is not None, started)
+    else:
+        supervise(run, [], [], resume is not None, started)
+    # MindSpore keeps compiled graphs, with the parameters of their models, for as long as the process lives: in a
+    # notebook, each further run would take as much memory again. What is still in use is compiled anew.
+    ms.ms_memory_recycle()
+    return run.state
 
+
+def supervise(run: TrainingRun, own: list[object], others: list[object], resumed: bool, started: float) -> None:
+    """Train until the end, a request to stop or an error, and do what is to be done then.
+
+    Args:
+        run: The run.
+        own: Its default callbacks, whose work is kept however training ends.
+        others: Further callbacks, at whose end the run's duration is known.
+        resumed: Whether some epochs were trained earlier.
+        started: When the run started, on the performance counter.
+    """
+    state, processes = run.state, run.processes
+    notify([*own, *others], "on_start", state)
     try:
         with stopping.deferred():
             try:
-                train(run, [*own, *others], resumed=resume is not None)
+                train(run, [*own, *others], resumed)
             finally:  # however training ends: the finished epochs are kept
                 notify(own, "on_end", state)
         if processes.size == 1:
@@ -83,16 +98,12 @@ def run_training(
         processes.any(False)  # in all processes: wait for the first one, which writes
         raise
 
-    state.seconds = time.perf_counter() - run_started
+    state.seconds = time.perf_counter() - started
     try:
         notify(others, "on_end", state)
     except stopping.Stopped as request:
         text = f"stopped after training, while the report was written: `mstl report {state.folder}` writes it"
         raise stopping.Stopped(request.signum, text) from None
-    # MindSpore keeps compiled graphs, with the parameters of their models, for as long as the process lives: in a
-    # notebook, each further run would take as much memory again. What is still in use is compiled anew.
-    ms.ms_memory_recycle()
-    return state
 
 
 def train(run: TrainingRun, callbacks: Iterable[object], resumed: bool) -> None:

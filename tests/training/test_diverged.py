@@ -23,6 +23,7 @@ def test_a_rate_that_is_far_too_high(photos, tmp_path):
     *_, line = done.stderr.splitlines()
     assert done.exit_code == 1 and "best validation accuracy" not in done.stdout
     assert line.startswith("mstl: error: training diverged in epoch ") and "--lr 1e+05" in line
+    assert ("nothing is kept" in line) is not (tmp_path / "run").exists()
     for path in (tmp_path / "run").glob("*.ckpt"):
         assert all(np.isfinite(array).all() for array in read_checkpoint(path)[0].values())
 

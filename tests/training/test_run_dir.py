@@ -1,14 +1,55 @@
 """Folders of runs: one for each run, whatever it is called and whoever starts at the same moment."""
 
+import errno
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from mstl import MstlError
+from mstl import MstlError, TrainConfig
 from mstl.training import run_dir
+from mstl.training.record import RunRecord
+
+
+def new_state(folder):
+    """What a run's folder is made from, without any image."""
+    return SimpleNamespace(folder=folder, image_sets=(), config=TrainConfig(), record=RunRecord(), history=[])
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), MstlError("diverged"), OSError(errno.ENOSPC, "full"), None])
+def test_the_next_run_gets_the_folder_of_one_that_ended_before_it_had_a_checkpoint(tmp_path, end):
+    state = new_state(tmp_path / "runs" / "run")
+    for _ in range(2):
+        try:
+            with run_dir.opened(state, resumed=False):
+                assert sorted(os.listdir(tmp_path / "runs" / "run")) == ["config.json", "manifest.csv"]
+                assert run_dir.new_folder(tmp_path / "runs" / "run").name == "run-2"  # as long as it goes on
+                os.remove(tmp_path / "runs" / "run-2" / "config.json")
+                (tmp_path / "runs" / "run-2").rmdir()
+                if end is not None:
+                    raise end
+        except type(end):
+            pass
+        assert (os.listdir(tmp_path / "runs"), state.folder.name) == ([], "run")
+
+
+def test_a_folder_with_a_checkpoint_or_with_files_of_others_stays(tmp_path):
+    state = new_state(tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with run_dir.opened(state, resumed=False):
+        pass
+    assert os.listdir(tmp_path / "run") == ["notes.txt"]
+    with run_dir.opened(state, resumed=False):
+        (tmp_path / "run" / "last.ckpt").write_text("")
+    files = sorted(os.listdir(tmp_path / "run"))
+    assert files == ["config.json", "last.ckpt", "manifest.csv", "notes.txt"]
+    with run_dir.opened(new_state(tmp_path / "run"), resumed=False):  # another run in the same place
+        pass
+    assert sorted(os.listdir(tmp_path)) == ["run"] and sorted(os.listdir(tmp_path / "run")) == files
 
 
 @pytest.mark.parametrize("there", [False, True])
