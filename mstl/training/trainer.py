@@ -147,6 +147,9 @@ def train_epoch(run: TrainingRun, epoch: int) -> tuple[float, float]:
     state, phase, num_batches = run.state, run.state.phase, len(run.train_loader)
     phase.freeze.set_train()
     loss_sum, images, learning_rate = 0.0, 0, 0.0
+    # Several processes stop only together, where they read. On a CPU, steps are slow and nothing runs ahead: at each
+    is_shared_cpu = run.processes.size > 1 and ms.get_context("device_target") == "CPU"
+    losses_per_read = 1 if is_shared_cpu else LOSSES_PER_READ
     unread: list[tuple[ms.Tensor, int]] = []
     with progress_bar(run.batches(epoch), num_batches, f"epoch {epoch}", run.processes) as batches:
         for index, (inputs, targets, size) in enumerate(batches):
@@ -156,7 +159,7 @@ def train_epoch(run: TrainingRun, epoch: int) -> tuple[float, float]:
             if state.ema is not None and phase.train_step.has_updated:
                 state.ema.update(phase.freeze.frozen_ids)
             images += size
-            if len(unread) == LOSSES_PER_READ or is_last:
+            if len(unread) == losses_per_read or is_last:
                 losses = [float(loss.asnumpy()) for loss, _ in unread]
                 agree_to_go_on(run, bool(np.isfinite(losses).all()), epoch, learning_rate)
                 loss_sum += sum(loss * size for loss, (_, size) in zip(losses, unread, strict=True))
