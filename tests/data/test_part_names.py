@@ -2,7 +2,7 @@
 
 import pytest
 
-from mstl.data.finding.part_names import part_of, usual_first
+from mstl.data.finding.part_names import part_of, rank
 
 NAMES = {
     "train": "train Train TRAIN training Training trainset training_set Train-Set train_images train_data seg_train "
@@ -28,4 +28,4 @@ def test_blanks_and_marks_do_not_matter(name):
 
 def test_the_usual_name_comes_first():
     names = ["eval", "validation_set", "Valid", "validation", "val_images", "val"]
-    assert sorted(names, key=usual_first) == ["val", "val_images", "Valid", "validation", "validation_set", "eval"]
+    assert sorted(names, key=rank) == ["val", "val_images", "Valid", "validation", "validation_set", "eval"]
