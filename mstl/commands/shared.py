@@ -48,15 +48,16 @@ class GroupedCommand(Command):
     """A command whose help lists the options under the headings of :data:`mstl.config.GROUPS`, in their order."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write a section for each group that has options; ``--help`` itself stands under "Output"."""
-        sections: dict[Group, list[tuple[str, str]]] = {group: [] for group in GROUPS}
+        """Write a section for each group that has options, and one for ``--help``."""
+        sections: dict[str, list[tuple[str, str]]] = {f"{group} options": [] for group in GROUPS}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is not None:
-                sections[parameter.group if isinstance(parameter, GroupedOption) else "Output"].append(record)
-        for group, records in sections.items():
+                title = f"{parameter.group} options" if isinstance(parameter, GroupedOption) else "Help"
+                sections.setdefault(title, []).append(record)
+        for title, records in sections.items():
             if records:
-                with formatter.section(f"{group} options"):
+                with formatter.section(title):
                     formatter.write_dl(records)
 
 

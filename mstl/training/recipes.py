@@ -180,7 +180,7 @@ def resolve(config: TrainConfig, num_images: int, num_classes: int) -> tuple[Res
     changed = {key for key, value in given.items() if key in own and value != own[key]}
     # Whoever says what to freeze means the whole run; but not by repeating a recipe that is named
     says_freeze = "freeze" in changed or (config.recipe == "auto" and "freeze" in given)
-    if says_freeze and "unfreeze_at" not in given and settings["unfreeze_at"]:
+    if says_freeze and "unfreeze_at" not in given and ("freeze" in changed or settings["unfreeze_at"]):
         settings["unfreeze_at"] = 0
         reason += f"; but freeze {config.freeze} holds for the whole run"
     reason += fit_unfreezing(settings, "unfreeze_at" in given)

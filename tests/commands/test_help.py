@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from mstl.commands import lr_find_command, train_command
 from mstl.config import GROUPS
 
-HEADINGS = ["Main", "Data", "Model", "Training", "Regularisation", "Output", "Device"]
+HEADINGS = ["Main", "Data", "Model", "Training", "Regularisation", "Output", "Device", "Help"]
 MAIN = ["data", "recipe", "model", "weights", "epochs", "batch-size", "augment", "freeze", "lr", "out"]
 
 
@@ -18,7 +18,7 @@ def sections(command):
     text = CliRunner().invoke(command.main, ["--help"], terminal_width=200).stdout
     found, options = {}, None
     for line in text.splitlines():
-        if heading := re.fullmatch(r"(\w+) options:", line):
+        if heading := re.fullmatch(r"(\w+)(?: options)?:", line):
             options = found.setdefault(heading[1], [])
         elif options is not None and (names := re.match(r"  (?:-\w, )?(--[\w-]+)", line)):
             options.append(names[1])
@@ -27,7 +27,8 @@ def sections(command):
 
 def test_the_groups_stand_in_their_order_with_the_ten_main_options_on_top():
     found = sections(train_command)
-    assert list(found) == HEADINGS == list(GROUPS)
+    assert list(found) == HEADINGS == [*GROUPS, "Help"]
+    assert found["Help"] == ["--help"]
     assert found["Main"] == [f"--{name}" for name in MAIN] and len(MAIN) == 10
 
 

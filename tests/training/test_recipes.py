@@ -114,6 +114,8 @@ def test_who_says_what_to_freeze_means_the_whole_run():
     large, why = resolve(TrainConfig(freeze="backbone"), 3000, 2)
     assert large.unfreeze_at == 0 and why.endswith("then all layers; but freeze backbone holds for the whole run")
     assert large.lr == DEFAULT_LR["head", "gradient"]
+    assert "freeze none holds for the whole run" in resolve(TrainConfig(freeze="none"), 300, 2)[1]
+    assert "holds" not in resolve(TrainConfig(freeze="backbone"), 300, 2)[1]
     assert resolve(TrainConfig(recipe="finetune", freeze="layer1", unfreeze_at=2), 300, 2)[0].unfreeze_at == 2
 
 
