@@ -13,9 +13,8 @@ from mstl.config import RECORD
 from mstl.data.checking.checks import CheckedDataset, check_dataset
 from mstl.data.checking.messages import log_warnings, no_images, some
 from mstl.data.dataset import ImageSet
-from mstl.data.finding.layout import first_with_classes
-from mstl.data.finding.list_splits import TEST_NAMES, TRAIN_NAMES, VAL_NAMES
-from mstl.data.finding.sources import find_dataset
+from mstl.data.finding.layout import held_out_folder
+from mstl.data.finding.sources import find_dataset, locate
 from mstl.data.manifest import NAME, Manifest
 from mstl.data.recorded import RecordedData, from_directory, is_name
 from mstl.errors import MstlError
@@ -130,7 +129,7 @@ def load_held_out(run: RunData, data: str | os.PathLike[str] | None = None) -> d
         raise MstlError(f"the split into training and validation images is unknown: {run.unknown}; give --data")
     if data is None or (run.manifest is not None and same_data(data, from_directory(run.data, run.directory))):
         return recorded_splits(run, run.find(run.data, run.val), run.data)
-    checked = check_dataset(find_dataset(held_out_folder(data)))
+    checked = check_dataset(find_dataset(held_out_folder(locate(os.fspath(data)))))
     if run.manifest is not None:
         recorded = RecordedData.find(run.manifest, checked, run.directory)
         if min(recorded.shares.values()) >= MOVED:
@@ -200,14 +199,6 @@ def same_data(data: str | os.PathLike[str], other: str | os.PathLike[str]) -> bo
     """Whether two values of ``--data`` mean the same."""
     known = os.path.exists(data) and os.path.exists(other)
     return str(data) == str(other) or (known and os.path.samefile(data, other))
-
-
-def held_out_folder(data: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    """The folder itself, or if it has no folder to train on, the one inside it to validate or test on."""
-    folder = Path(os.path.expanduser(data))
-    if folder.is_dir() and first_with_classes(folder, TRAIN_NAMES) is None:
-        return first_with_classes(folder, (*VAL_NAMES, *TEST_NAMES)) or data
-    return data
 
 
 def refuse_unknown(names: set[str], classes: tuple[str, ...], where: str | os.PathLike[str]) -> None:

@@ -2,11 +2,12 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from mstl.data.finding.found import Oddity, Split
 from mstl.data.finding.other_folders import why_no_data
+from mstl.data.finding.part_names import is_beside, is_container
 from mstl.data.image_files import has_image_suffix, printable
 from mstl.data.samples import Sample
 from mstl.errors import MstlError
@@ -36,19 +37,20 @@ def find_classes(folder: Path) -> list[str]:
     return [name for name in visible(folder) if (folder / name).is_dir() and not why_no_data(folder / name)]
 
 
-def make_dataset(folder: Path, split: str) -> Split:
+def make_dataset(folder: Path, split: str, leave_out: Collection[str] = ()) -> tuple[Split, dict[str, str]]:
     """Find the samples of a folder that has a folder for each class.
 
     Files in folders inside a class folder belong to the class too. Hidden files and empty folders are ignored. Links
-    are followed; one that leads back to a folder it is in is left out. So are folders of runs, systems and tools, which
-    is logged.
+    are followed; one that leads back to a folder it is in is left out. So are folders of runs, systems and tools, and
+    folders of masks and the like beside one of images.
 
     Args:
         folder: The folder.
         split: "train", "val" or "test".
+        leave_out: The names of folders in it that are no classes.
 
     Returns:
-        The samples, ordered by class and path.
+        The samples, ordered by class and path; and each folder that is no data, with the reason.
 
     Raises:
         MstlError: A folder cannot be read.
@@ -59,7 +61,8 @@ def make_dataset(folder: Path, split: str) -> Split:
         if has_image_suffix(name) and not (folder / name).is_dir()
     ]
     above = (os.path.realpath(folder),)
-    reasons = {name: why_no_data(folder / name) for name in visible(folder) if (folder / name).is_dir()}
+    labels = [name for name in visible(folder) if (folder / name).is_dir() and name not in leave_out]
+    reasons = {name: why_no_data(folder / name) for name in labels}
     skipped = {str(folder / name): reason for name, reason in reasons.items() if reason}
     samples = tuple(
         Sample(file, label, split, os.path.relpath(file, folder / label))
@@ -67,8 +70,7 @@ def make_dataset(folder: Path, split: str) -> Split:
         if not reason
         for file in files_below(str(folder / label), above, oddities, skipped)
     )
-    log_skipped(skipped)
-    return Split(folder, samples, folder, None, tuple(oddities))
+    return Split(folder, samples, folder, None, tuple(oddities)), skipped
 
 
 def log_skipped(skipped: Mapping[str, str]) -> None:
@@ -92,10 +94,12 @@ def files_below(folder: str, above: tuple[str, ...], oddities: list[Oddity], ski
     if any(other == real or other.startswith(os.path.join(real, "")) for other in above):
         oddities.append(Oddity(folder, "loop", "a link that leads back to a folder it is in: not followed"))
         return
-    for name in visible(folder):
+    names = visible(folder)
+    images = next((name for name in names if is_container(name) and os.path.isdir(os.path.join(folder, name))), None)
+    for name in names:
         path = os.path.join(folder, name)
         if os.path.isdir(path):
-            if reason := why_no_data(path):
+            if reason := why_no_data(path) or (f"beside {images}/" if images and is_beside(name) else ""):
                 skipped[path] = reason
             else:
                 yield from files_below(path, (*above, real), oddities, skipped)

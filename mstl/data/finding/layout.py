@@ -1,14 +1,12 @@
 """Layout: which splits a folder or a list file holds."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
-from mstl.data.finding.folder import find_classes, make_dataset
-from mstl.data.finding.found import FoundSplits
+from mstl.data.finding.folder import make_dataset
+from mstl.data.finding.found import FoundSplits, Split
 from mstl.data.finding.list_file import read_rows, samples_of_list
 from mstl.data.finding.list_splits import (
-    NAMES,
     TEST_NAMES,
     TRAIN_NAMES,
     VAL_NAMES,
@@ -17,32 +15,49 @@ from mstl.data.finding.list_splits import (
     splits_of_list,
     three_parts,
 )
+from mstl.data.finding.not_classes import copies, named, refuse_misread
+from mstl.data.finding.part_folders import Parts, is_dataset
+from mstl.data.finding.part_names import Part, is_beside, is_container
+from mstl.data.finding.shape import Shape
+from mstl.data.finding.unused import Unused, beside_parts, log_unused, loose, siblings, without_images
+from mstl.data.image_files import printable
 from mstl.errors import MstlError
 
 logger = logging.getLogger("mstl")
 
 
 def find_splits(where: Path) -> FoundSplits:
-    """The samples of a folder or a list file.
+    """The samples of a folder or a list file. What else lies in the folder is logged in one line.
 
     Raises:
-        MstlError: Something cannot be read, is wrong, or has no training images.
+        MstlError: Something cannot be read, is wrong, or has no training images; or folders are parts or datasets under
+            names that do not say which.
     """
     if where.is_file():
         return splits_of_list(where)
-    where = descend(where)
-    train, val, test = (first_with_classes(where, names) for names in (TRAIN_NAMES, VAL_NAMES, TEST_NAMES))
-    held_out = val or test
-    if train is None and held_out is not None:
-        raise MstlError(f"{where} has {held_out.name}/ but no train/ folder; put the training images into train/")
-    if train is not None:
-        return three_parts(
-            make_dataset(train, "train"),
-            make_dataset(val, "val") if val else None,
-            make_dataset(test, "test") if test else None,
-        )
+    unused: list[Unused] = []
+    shape = descend(Shape(where), unused)
+    parts = Parts.of(shape)
+    if "train" in parts.chosen:
+        unused += beside_parts(parts)
+        splits = {part: class_folders(folder, part, unused) for part, folder in parts.chosen.items()}
+        log_unused(unused)
+        return three_parts(splits["train"], splits.get("val"), splits.get("test"))
+    if listed := splits_of_lists(shape.path):
+        log_unused(unused)
+        return listed
+    refuse_without_train(parts)
+    split = class_folders(shape, "train", unused)
+    unused += loose(shape, with_images=False)
+    log_unused(unused)
+    return FoundSplits(split)
+
+
+def splits_of_lists(where: Path) -> FoundSplits | None:
+    """The samples of the lists in a folder; None if there are none."""
     train_list, val_list, test_list = (find_list(where, names) for names in (TRAIN_NAMES, VAL_NAMES, TEST_NAMES))
     if train_list:
+        logger.info("data: the list %s is used; folders and files count only where it names them", train_list)
         own = splits_of_list(train_list)
         return three_parts(
             own.train,
@@ -51,36 +66,98 @@ def find_splits(where: Path) -> FoundSplits:
         )
     only = only_csv(where)
     if only:
+        logger.info("data: the list %s is used; folders and files count only where it names them", only)
         return splits_of_list(only)
-    split = make_dataset(where, "train")
-    if split.labels & {*TRAIN_NAMES} and split.labels <= {*NAMES}:
-        raise MstlError(
-            f"{where} has images in {'/, '.join(sorted(split.labels))}/ but no class folders there; a classifier needs "
-            "a folder for each class"
-        )
-    return FoundSplits(split)
+    return None
 
 
-def first_with_classes(folder: Path, names: Sequence[str]) -> Path | None:
-    """The first of these subfolders that has class folders in it; None if none has.
+def class_folders(shape: Shape, part: Part, unused: list[Unused]) -> Split:
+    """The samples of a folder with class folders; to train on, only if these are classes.
 
-    One that holds images directly is a class itself: trains, say, beside cars and ships.
+    Args:
+        shape: The folder.
+        part: The split that they are for.
+        unused: Gets what is left out.
     """
-    found = [folder / name for name in names if (folder / name).is_dir() and find_classes(folder / name)]
-    if len(found) > 1:
-        logger.info("data: %s/ is used, not %s/", found[0].name, "/, ".join(path.name for path in found[1:]))
-    return found[0] if found else None
+    leave_out = refuse_misread(shape) if part == "train" else {}
+    if shape.filled:  # else what is in these folders is the best reason why there are no images
+        leave_out |= {f.name: without_images(f) for f in shape.folders if not f.holds_images}
+    split, skipped = make_dataset(shape.path, part, leave_out)
+    counts = {folder.name: folder.count for folder in shape.folders if folder.name in leave_out}
+    unused += [Unused(str(shape.path / name), reason, counts[name]) for name, reason in leave_out.items()]
+    unused += [Unused(path, reason) for path, reason in skipped.items()]
+    return split
 
 
-def descend(folder: Path) -> Path:
-    """The folder itself, or the one inside it if that is all it holds, as in the top folder of an archive."""
-    while True:
-        inside = find_classes(folder)
-        alone = len(inside) == 1 and inside[0] not in NAMES
-        if not alone or find_list(folder, TRAIN_NAMES) or only_csv(folder):
-            return folder
-        child = folder / inside[0]
-        if not find_list(child, TRAIN_NAMES) and not only_csv(child) and not find_classes(child):
-            return folder
-        folder = child
-        logger.info("data: in %s", folder)
+def refuse_without_train(parts: Parts) -> None:
+    """Refuse a folder that has parts, but none to train on.
+
+    Raises:
+        MstlError: It is one.
+    """
+    held_out = parts.chosen.get("val") or parts.chosen.get("test")
+    if held_out is None:
+        return
+    where, name = parts.shape.path, next(iter(parts.candidates.values()))[0].name
+    flat = [folder for folder in parts.flat if parts.named[folder.name] == "train"]
+    others = [folder for folder in parts.rest if len(folder.bottom().labels & held_out.labels) > 1]
+    if flat:
+        raise MstlError(
+            f"{where} has images in {named(flat)} but no class folders there, unlike {name}/; a classifier needs a "
+            "folder for each class"
+        )
+    hint = f"if {named(others)} has the training images, call it train/" if others else ""
+    raise MstlError(f"{where} has {name}/ but no train/ folder; {hint or 'put the training images into train/'}")
+
+
+def held_out_folder(where: Path) -> Path:
+    """What is given to validate or to test on: the folder or list itself, or a part in it without a train."""
+    if not where.is_dir():
+        return where
+    shape = Shape(where)
+    while inner := dataset_inside(shape):
+        shape = inner
+    chosen = Parts.of(shape).chosen
+    held_out = chosen.get("val") or chosen.get("test")
+    return where if "train" in chosen or held_out is None else held_out.path
+
+
+def descend(shape: Shape, unused: list[Unused]) -> Shape:
+    """The folder itself, or the one inside it that holds the dataset, as in the top folder of an archive.
+
+    Args:
+        shape: The folder.
+        unused: Gets what lies beside the way.
+    """
+    while inner := dataset_inside(shape):
+        unused += siblings(shape, inner) + loose(shape)
+        shape = inner
+        logger.info("data: in %s", printable(shape.path))
+    return shape
+
+
+def dataset_inside(shape: Shape) -> Shape | None:
+    """The folder inside a folder that holds all of its data; None if the folder itself does."""
+    filled = shape.filled
+    if has_list(shape) or not filled:
+        return None
+    if len(filled) == 1 and (is_dataset(filled[0]) or has_list(filled[0])):
+        return filled[0]
+    if Parts.of(shape).chosen:
+        return None
+    datasets = [folder for folder in filled if is_dataset(folder)]
+    same = copies(shape)
+    if len(datasets) == 1 or same:
+        return (same or datasets)[0]
+    if len(filled) == 1:
+        to_be_filled = any(not folder.holds_images and not any(folder.walk()) for folder in shape.folders)
+        return filled[0] if filled[0].folders and not to_be_filled else None
+    containers = [folder for folder in filled if is_container(folder.name)]
+    beside = [folder for folder in filled if is_beside(folder.name)]
+    only = len(containers) == 1 and len(containers) + len(beside) == len(filled)
+    return containers[0] if only and containers[0].filled else None
+
+
+def has_list(shape: Shape) -> bool:
+    """Whether the lists in a folder say what its data is."""
+    return bool(find_list(shape.path, TRAIN_NAMES) or only_csv(shape.path))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mstl.data.finding import archive, demo, known_datasets
 from mstl.data.finding.found import FoundDataset, FoundSplits, Split
-from mstl.data.finding.layout import find_splits
+from mstl.data.finding.layout import find_splits, held_out_folder
 from mstl.data.finding.list_file import LIST_SUFFIXES
 from mstl.data.finding.list_splits import three_parts
 from mstl.errors import MstlError
@@ -33,7 +33,7 @@ def find_dataset(data: str | os.PathLike[str], val: str | os.PathLike[str] | Non
     if val is not None:
         val_where = locate(os.fspath(val))
         key += f"\0{val_where.resolve()}"
-        own = with_validation(own, find_splits(val_where))
+        own = with_validation(own, find_splits(held_out_folder(val_where)))
     elif own.val_is_test and own.val is not None:
         logger.info("data: %s is validated on, as there is no other part for that", own.val.where)
     return FoundDataset(own.train, own.val, own.test, own.val_is_test, key)
