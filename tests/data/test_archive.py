@@ -177,7 +177,8 @@ def test_reasons_are_told_apart(tmp_path):
     assert "'data/Canidae/../../../escaped'" in lines["parent"]
     assert "link" in lines["link"] and "link" in lines["link to itself"]
     assert "no folder data/Canidae" in lines["another data set"]
-    for kind in ("no zip", "empty", "cut", "deflate"):
+    assert "is a web page" in lines["no zip"] and "is empty" in lines["empty"]
+    for kind in ("cut", "deflate"):
         assert "damaged" in lines[kind], kind
     for kind in ("nameless", "parent", "absolute", "backslashes", "drive"):
         assert "outside" in lines[kind], kind

@@ -1,47 +1,102 @@
 """Archives: a zip or tar with a dataset, unpacked once and safely."""
 
+import contextlib
+import functools
 import hashlib
+import logging
 import os
-import shutil
-import stat
-import tarfile
-import zipfile
-from collections.abc import Mapping
-from pathlib import Path, PureWindowsPath
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
+from mstl.data.finding.archive_kinds import ARCHIVE_SUFFIXES, is_archive, refuse_other_kinds, without_suffix
+from mstl.data.finding.archive_limits import Limits
+from mstl.data.finding.archive_names import shortened
+from mstl.data.finding.archive_reading import extract
+from mstl.data.finding.folder import find_classes, visible
+from mstl.data.finding.inner_archives import archives_of, extract_each, extract_inner
+from mstl.data.finding.list_file import LIST_SUFFIXES
+from mstl.data.finding.unpacked_copies import describe, remove_leftovers, touch
+from mstl.data.image_files import has_image_suffix, printable
 from mstl.errors import MstlError
 from mstl.files import atomic_folder, lock, make_folder
 from mstl.runtime.environment import home
 
-ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+logger = logging.getLogger("mstl")
+__all__ = ["ARCHIVE_SUFFIXES", "is_archive", "unpack", "unpacked", "unpacked_folder", "without_suffix"]
 MARKED = 1 << 16  # bytes hashed at each end of an archive: a zip's end holds the CRCs of all its members
-
-
-def is_archive(path: str | os.PathLike[str]) -> bool:
-    """Whether a file's name is that of an archive."""
-    return Path(path).name.lower().endswith(ARCHIVE_SUFFIXES)
-
-
-def without_suffix(name: str) -> str:
-    """A file's name without the suffix of an archive; any other name as it is, such as ``v1.2-images``."""
-    suffix = max((suffix for suffix in ARCHIVE_SUFFIXES if name.lower().endswith(suffix)), key=len, default="")
-    return name[: len(name) - len(suffix)]
+NAMED = 60  # bytes of an archive's name that are kept in that of its folder
+VERSION = 2  # of how archives are unpacked; part of the mark, so that a change unpacks them anew
 
 
 def unpacked(path: str | os.PathLike[str]) -> Path:
     """The folder with the content of a user's archive, unpacked into ``$MSTL_HOME`` if it is not there yet.
 
+    Archives in it that hold its images are unpacked, too.
+
     Raises:
-        MstlError: The archive is damaged, or has a member that must not be unpacked.
+        MstlError: The archive is damaged or no archive, exceeds the limits, or has a member that must not be unpacked.
     """
     path = Path(path)
-    folder = home() / "data" / f"{path.name.partition('.')[0][:80]}-{mark(path)}"
+    try:
+        refuse_other_kinds(path)
+    except OSError as error:
+        raise MstlError(f"cannot read {path}: {error.strerror or error}") from error
+    folder = unpacked_once(path, [path], extract)
+    hint_at_classes(path, folder)
+    return folder
+
+
+def unpacked_folder(folder: Path) -> Path:
+    """The folder itself; if it holds archives in place of data, the folder in which each is unpacked under its name.
+
+    Raises:
+        MstlError: See :func:`unpacked`.
+    """
+    archives = archives_of(folder)
+    if not archives:
+        return folder
+    return unpacked_once(folder.resolve(), archives, lambda path, fresh, limits: extract_each(archives, fresh, limits))
+
+
+def unpacked_once(path: Path, archives: Sequence[Path], fill: Callable[[Path, Path, Limits], None]) -> Path:
+    """The folder with the content of archives, filled if it is not there yet.
+
+    Args:
+        path: The archive, or the folder of archives.
+        archives: All that is unpacked; if one has changed, the folder is another.
+        fill: Gets ``path``, a new folder and the limits.
+    """
+    total = mark(path) if archives == [path] else mark_of_all(archives)
+    name = path.name.replace(".", "_") if path.is_dir() else path.name.partition(".")[0]
+    folder = home() / "data" / f"{shortened(name, NAMED)}-{total}"
     if not folder.is_dir():
         make_folder(folder.parent)
         with lock(folder):
             if not folder.is_dir():  # else another process was faster
-                unpack(path, folder)
+                remove_leftovers(folder)
+                size = sum(archive.stat().st_size for archive in archives)
+                logger.info("data: unpacking %s (%.1f MB) into %s", printable(path.name), size / 1e6, printable(folder))
+                with fresh_folder(path, folder) as fresh:
+                    limits = Limits(path, size, fresh)
+                    fill(path, fresh, limits)
+                    extract_inner(fresh, limits)
+                    describe(fresh, path)
+    touch(folder)
     return folder
+
+
+@functools.cache  # said once, however often the archive is looked at
+def hint_at_classes(path: Path, folder: Path) -> None:
+    """Say what to do with an archive of images without folders, as Teachable Machine exports one for each class."""
+    names = visible(folder)
+    loose = sum(map(has_image_suffix, names))
+    if loose and not find_classes(folder) and not any(name.lower().endswith(LIST_SUFFIXES) for name in names):
+        logger.warning(
+            "data: %s holds %d images, but no folder for each class: if it is one class, put it into a folder with the "
+            "archives of the others (cat.zip, dog.zip), and give that folder",
+            printable(path.name),
+            loose,
+        )
 
 
 def mark(path: Path) -> str:
@@ -52,7 +107,7 @@ def mark(path: Path) -> str:
     """
     try:
         status = path.stat()
-        total = hashlib.sha256(f"{status.st_size} {status.st_mtime_ns}".encode())
+        total = hashlib.sha256(f"{VERSION} {status.st_size} {status.st_mtime_ns}".encode())
         with open(path, "rb") as file:
             total.update(file.read(MARKED))
             file.seek(max(0, status.st_size - MARKED))
@@ -60,6 +115,16 @@ def mark(path: Path) -> str:
     except OSError as error:
         raise MstlError(f"cannot read {path}: {error.strerror or error}") from error
     return total.hexdigest()[:12]
+
+
+def mark_of_all(paths: Sequence[Path]) -> str:
+    """The same for several files, and their names.
+
+    Raises:
+        MstlError: One cannot be read.
+    """
+    marks = b"".join(os.fsencode(path.name) + b"\0" + mark(path).encode() for path in paths)
+    return hashlib.sha256(marks).hexdigest()[:12]
 
 
 def unpack(path: Path, folder: Path, inner: str = "", names: Mapping[str, str] | None = None) -> None:
@@ -76,97 +141,25 @@ def unpack(path: Path, folder: Path, inner: str = "", names: Mapping[str, str] |
             or not a regular file, or would land outside of ``folder``.
     """
     make_folder(folder.parent)
+    with fresh_folder(path, folder, inner) as fresh:
+        extract(path, fresh, Limits(path, path.stat().st_size, fresh))
+        if not (fresh / inner).is_dir():
+            raise MstlError(f"{path} has no folder {inner}, it is not the dataset {folder.name}")
+        for old, new in (names or {}).items():
+            for found in (fresh / inner).glob(f"*/{old}"):
+                found.rename(found.with_name(new))
+
+
+@contextlib.contextmanager
+def fresh_folder(path: Path, folder: Path, inner: str = "") -> Iterator[Path]:
+    """Yield an empty folder, which becomes ``folder`` if the block succeeds, and is removed otherwise.
+
+    Raises:
+        MstlError: Something cannot be read or written, and no other process has made ``folder`` with ``inner`` in it.
+    """
     try:
         with atomic_folder(folder) as fresh:
-            extract(path, fresh)
-            if not (fresh / inner).is_dir():
-                raise MstlError(f"{path} has no folder {inner}, it is not the dataset {folder.name}")
-            for old, new in (names or {}).items():
-                for found in (fresh / inner).glob(f"*/{old}"):
-                    found.rename(found.with_name(new))
+            yield fresh
     except OSError as error:
-        if (folder / inner).is_dir():  # another process was faster
-            return
-        raise MstlError(f"cannot unpack {path} into {folder}: {error.strerror or error}") from error
-
-
-def extract(path: Path, folder: Path) -> None:
-    """Write all members of an archive below ``folder``.
-
-    Raises:
-        MstlError: The file is not an archive, is damaged or encrypted, or has a member that must not be written.
-        OSError: Something cannot be read or written.
-    """
-    kind = "zip" if str(path).lower().endswith(".zip") else "tar"
-    try:
-        if kind == "zip":
-            extract_zip(path, folder)
-        else:
-            extract_tar(path, folder)
-    except (MstlError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is None:  # gzip and bz2 raise this for bytes that are not theirs
-            raise MstlError(f"{path} is no {kind}, or is damaged ({error})") from error
-        raise
-    except Exception as error:  # the decompressors raise a dozen kinds of errors for damaged bytes
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise MstlError(f"{path} is no {kind}, or is damaged ({reason})") from error
-
-
-def extract_zip(path: Path, folder: Path) -> None:
-    """Write a zip's members, each checked against its CRC."""
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            check_name(path, member.filename)
-            if stat.S_ISLNK(member.external_attr >> 16):
-                raise MstlError(f"{path} holds {member.filename!r}, which is a link")
-            if member.flag_bits & 1:
-                raise MstlError(f"{path} is encrypted")
-        archive.extractall(folder)
-
-
-def extract_tar(path: Path, folder: Path) -> None:
-    """Write a tar's members, with the permissions of new files."""
-    with tarfile.open(path) as archive:
-        for member in archive:
-            check_name(path, member.name)
-            if not member.isfile() and not member.isdir():
-                kind = "a link" if member.issym() or member.islnk() else "not a regular file"
-                raise MstlError(f"{path} holds {member.name!r}, which is {kind}")
-            place = folder / member.name
-            if member.isdir():
-                place.mkdir(parents=True, exist_ok=True)
-                continue
-            place.parent.mkdir(parents=True, exist_ok=True)
-            content = archive.extractfile(member)
-            if content is None:  # only for members that are neither files nor links
-                raise tarfile.ReadError(f"{member.name!r} has no content")
-            with content, open(place, "wb") as file:
-                shutil.copyfileobj(content, file)
-        read_to_the_end(archive)
-
-
-def read_to_the_end(archive: tarfile.TarFile) -> None:
-    """Read a tar to its last byte, where a compressed file has its checksum.
-
-    Raises:
-        tarfile.ReadError: The end mark is missing; tarfile itself takes a header that is cut off for the end.
-    """
-    stream = archive.fileobj
-    if stream is None:
-        raise tarfile.ReadError("it is closed")
-    stream.seek(archive.offset)
-    if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-        raise tarfile.ReadError("it breaks off")
-    while stream.read(1 << 20):
-        pass
-
-
-def check_name(path: Path, name: str) -> None:
-    """Refuse a member that would land outside of the folder.
-
-    Raises:
-        MstlError: It would.
-    """
-    parts = PureWindowsPath(name)  # knows the separators and absolute paths of all systems
-    if not name or parts.anchor or ".." in parts.parts:
-        raise MstlError(f"{path} holds {name!r}, which would land outside its folder")
+        if not (folder / inner).is_dir():  # else another process was faster
+            raise MstlError(f"cannot unpack {path} into {folder}: {error.strerror or error}") from error

@@ -69,7 +69,9 @@ def locate(data: str) -> Path:
         return known_datasets.get(data)
     path = Path(os.path.expanduser(data))
     is_file = os.path.isfile(path)  # unlike Path.is_file, os.path says False to a name that is too long
-    if os.path.isdir(path) or (is_file and path.suffix.lower() in LIST_SUFFIXES):
+    if os.path.isdir(path):
+        return archive.unpacked_folder(path)
+    if is_file and path.suffix.lower() in LIST_SUFFIXES:
         return path
     if is_file and archive.is_archive(path):
         return archive.unpacked(path)
