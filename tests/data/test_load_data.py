@@ -127,7 +127,7 @@ BAD_LISTS = {
     "no label": ("l.txt", "a.jpg\n", "line 1: 'a.jpg' is not a path, a space and a label"),
     "empty": ("l.txt", "\n \n", "has no lines"),
     "latin": ("l.txt", "é.jpg 1\n".encode("latin-1"), "not UTF-8 text"),
-    "no header": ("l.csv", "a.jpg,red\n", "must begin with the header path,label"),
+    "no header": ("l.csv", "one,red\n", "must begin with the header path,label"),
     "empty csv": ("l.csv", "", "must begin with the header path,label or path,label,split, not with nothing"),
     "cells missing": ("l.csv", "path,label\na.jpg,red\nb.jpg\n", "line 3"),
     "too many cells": ("l.csv", "path,label\na,b.jpg,red\n", "line 2"),

@@ -1,19 +1,29 @@
-"""List file: a path and a label on each line, or a CSV with a header."""
+"""List file: an image and its label on each line, in text or as a table."""
 
 import csv
+import dataclasses
+import logging
 import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mstl.data.finding.column_names import plain
 from mstl.data.finding.found import Split
+from mstl.data.finding.list_columns import HEADER, find_columns, named_columns
+from mstl.data.finding.list_dialect import Table, read_table
+from mstl.data.finding.list_labels import class_names, one_hot_label, refuse_several
+from mstl.data.finding.list_options import FOUND, ListOptions
+from mstl.data.finding.list_parts import find_parts
+from mstl.data.finding.list_paths import PathFinder
+from mstl.data.finding.part_names import part_of
+from mstl.data.image_files import printable
 from mstl.data.samples import Sample
 from mstl.errors import MstlError
 
-LIST_SUFFIXES = (".txt", ".csv")
-CLASSES = "classes.txt"  # beside a list: the class names that integer labels index, one a line
-INTEGER = re.compile(r"[+-]?\d+")
+logger = logging.getLogger("mstl")
+LIST_SUFFIXES = (".txt", ".csv", ".tsv")
+DELIMITERS = {".csv": ",", ".tsv": "\t"}  # that write_rows writes
 
 
 @dataclass(frozen=True)
@@ -21,9 +31,9 @@ class Row:
     """A line of a list.
 
     Attributes:
-        path: As written.
+        path: As written, or where the image is: relative to the folder of the list, or absolute.
         label: As written.
-        split: As written; "" if there is no such column.
+        split: "train", "val" or "test"; "" if no column says it.
     """
 
     path: str
@@ -31,28 +41,42 @@ class Row:
     split: str = ""
 
 
-def read_rows(file: Path) -> list[Row]:
+def read_rows(file: Path, options: ListOptions = FOUND, quiet: bool = False) -> list[Row]:
     """Read a list file.
 
+    What divides the columns, whether there is a header, and which columns hold paths, labels and parts is found, and
+    so are the images if the paths lack a suffix or a folder; what was guessed is logged.
+
     Args:
-        file: A .csv with the header ``path,label`` or ``path,label,split``; else lines of ``path label``, divided at
-            the last space, so that a path may contain spaces.
+        file: A .csv or .tsv, or lines of ``path label``, divided at the last blank, so that a path may contain blanks.
+        options: What the user says about it.
+        quiet: Whether nothing is logged.
 
     Raises:
-        MstlError: It cannot be read, or a line of it is wrong.
+        MstlError: It cannot be read, a line of it is wrong, or it is not clear what its columns are.
     """
+    not_text = None
     try:
-        # Skips a byte order mark before the first path; a path may be that of a file whose name is not UTF-8
-        with open(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-            rows = list(csv_rows(file, stream) if file.suffix.lower() == ".csv" else text_rows(file, stream))
-        if not all(is_text(row.label + row.split) and (is_text(row.path) or exists(file, row)) for row in rows):
-            file.read_bytes().decode("utf-8-sig")  # says where
-    except UnicodeDecodeError as error:
-        raise MstlError(f"{file} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8") from error
-    except (OSError, csv.Error) as error:
-        raise MstlError(f"cannot read the list {file}: {getattr(error, 'strerror', None) or error}") from error
-    if not rows:
-        raise MstlError(f"the list {file} has no lines of `path label`")
+        data = file.read_bytes()
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:  # but a path may be that of a file whose name is not UTF-8
+            not_text, text = error, data.decode("utf-8-sig", "surrogateescape")
+        rows, notes = rows_of(file, text, options)
+    except OSError as error:
+        raise MstlError(f"cannot read the list {file}: {error.strerror or error}") from error
+    except csv.Error as error:
+        raise MstlError(f"cannot read the list {file}: {error}") from error
+    except MstlError:
+        if not_text is None:
+            raise
+        rows, notes = [], []
+    if not_text and not (rows and all(is_text(row.label) and (is_text(row.path) or exists(file, row)) for row in rows)):
+        raise MstlError(
+            f"{file} is not UTF-8 text ({not_text.reason} at byte {not_text.start}): save it as UTF-8"
+        ) from not_text
+    if notes and not quiet:
+        logger.info("data: %s: %s", file, "; ".join(notes))
     return rows
 
 
@@ -66,32 +90,69 @@ def exists(file: Path, row: Row) -> bool:
     return os.path.lexists(os.path.join(file.parent, row.path))
 
 
-def text_rows(file: Path, lines: Iterable[str]) -> Iterator[Row]:
-    """The rows of a list with spaces."""
-    for number, line in enumerate(lines, 1):
-        parts = line.strip().rsplit(maxsplit=1)
-        if len(parts) == 1:
-            raise MstlError(f"{file}, line {number}: {parts[0]!r} is not a path, a space and a label")
-        if parts:
-            yield Row(*parts)
+def rows_of(file: Path, text: str, options: ListOptions) -> tuple[list[Row], list[str]]:
+    """The rows of a list's text, and what was guessed."""
+    titles = {plain(name) for name in (options.path_column, options.label_column) if name}
+    table = read_table(file, text, lambda name: plain(name) in titles)
+    if not table.rows:
+        if table.header or file.suffix.lower() == ".txt":
+            raise MstlError(f"the list {file} has no lines of `path label`")
+        raise MstlError(f"{file} must begin with the header {HEADER}, not with nothing")
+    own = named_columns(file, table, options)
+    parts = find_parts(file, table, [column for column in own if column is not None])
+
+    def is_image(path: str) -> bool:
+        finder = PathFinder(file, [path], options.images)
+        return finder.complete or bool(finder.matches(finder.split_paths[0]))
+
+    columns = find_columns(file, table, own, parts.columns, is_image)
+    labelled = [labelled_row(file, table, number, cells, columns.path, columns.labels) for number, cells in table.rows]
+    kept = [(row, index) for index, row in enumerate(labelled) if row is not None]
+    rows = [dataclasses.replace(row, split=parts.parts[index] if parts.parts else "") for row, index in kept]
+    if not rows:
+        raise MstlError(f"the list {file} has no lines of `path label`")
+    refuse_several(file, (row.label for row in rows))
+    completed, note = complete(file, rows, options)
+    return completed, [*table.notes, *columns.notes, *parts.notes, *note]
 
 
-def csv_rows(file: Path, lines: Iterable[str]) -> Iterator[Row]:
-    """The rows of a CSV."""
-    reader = csv.DictReader(lines, restval="", skipinitialspace=True)
-    names = [name.strip().lower() for name in reader.fieldnames or ()]
-    reader.fieldnames = names
-    if not {"path", "label"} <= set(names):
-        found = ",".join(names) or "nothing"
-        raise MstlError(f"{file} must begin with the header path,label or path,label,split, not with {found}")
-    for row in reader:
-        path, label, split = (row.get(name, "").strip() for name in ("path", "label", "split"))
-        if not path and not label:
-            continue
-        surplus = None in row  # DictReader's key for cells beyond the header
-        if not path or not label or surplus or ("split" in row and not split):
-            raise MstlError(f"{file}, line {reader.line_num}: it does not have exactly {', '.join(names)}")
-        yield Row(path, label, split)
+def labelled_row(
+    file: Path, table: Table, number: int, cells: Sequence[str], path: int, labels: Sequence[int]
+) -> Row | None:
+    """Path and label of a row; None if both are empty.
+
+    Raises:
+        MstlError: It has more cells than the header, or lacks one of the two.
+    """
+    width = len(table.header) or len(table.rows[0][1])
+    what = ", ".join(table.header) or f"{width} columns, like the first line"
+    full = (*cells, *[""] * (width - len(cells)))
+    own = tuple(full[column] for column in labels)
+    if not full[path] and not any(own):
+        return None
+    if any(full[width:]) or not full[path] or not all(own):
+        raise MstlError(f"{file}, line {number}: it does not have exactly {what}")
+    if len(labels) == 1:
+        return Row(full[path], own[0])
+    return Row(full[path], one_hot_label(file, number, own, tuple(table.header[column] for column in labels)))
+
+
+def complete(file: Path, rows: Sequence[Row], options: ListOptions) -> tuple[list[Row], list[str]]:
+    """The rows with paths that lead to images, and what was done to them.
+
+    Raises:
+        MstlError: A path may mean more than one image.
+    """
+    finder = PathFinder(file, [row.path for row in rows], options.images)
+    whole = part_of(file.stem) or ""
+    found = [finder.find(index, row.split or whole) for index, row in enumerate(rows)]
+    changed = [index for index, row in enumerate(rows) if found[index] != row.path] if not finder.complete else []
+    changed = [index for index in changed if exists(file, Row(found[index], ""))]
+    notes = []
+    if changed:
+        written, meant = (printable(text) for text in (rows[changed[0]].path, found[changed[0]]))
+        notes.append(f"{len(changed)} of {len(rows)} paths completed, such as {written} to {meant}")
+    return [dataclasses.replace(row, path=path) for row, path in zip(rows, found, strict=True)], notes
 
 
 def samples_of_list(file: Path, rows: Sequence[Row], split: str, chosen: Sequence[Row] | None = None) -> Split:
@@ -109,7 +170,7 @@ def samples_of_list(file: Path, rows: Sequence[Row], split: str, chosen: Sequenc
     Raises:
         MstlError: classes.txt has no name for a label, or is wrong.
     """
-    names, order = class_names(file, rows)
+    names, order = class_names(file, [row.label for row in rows])
     samples = tuple(
         Sample(os.path.join(file.parent, row.path), names[row.label], split, os.path.basename(row.path))
         for row in (rows if chosen is None else chosen)
@@ -117,43 +178,14 @@ def samples_of_list(file: Path, rows: Sequence[Row], split: str, chosen: Sequenc
     return Split(file, samples, None, order)
 
 
-def class_names(file: Path, rows: Sequence[Row]) -> tuple[dict[str, str], tuple[str, ...] | None]:
-    """Which class the labels of a list stand for.
-
-    Returns:
-        The class name of each label, and the order of the names (None: sorted).
-
-    Raises:
-        MstlError: classes.txt has no name for a label, or is wrong.
-    """
-    labels = {row.label for row in rows}
-    if not all(INTEGER.fullmatch(label) for label in labels):
-        return {label: label for label in labels}, None
-    listed = file.parent / CLASSES
-    if not listed.is_file():
-        return {label: str(int(label)) for label in labels}, tuple(str(n) for n in sorted({int(x) for x in labels}))
-    try:
-        order = [line.strip() for line in listed.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise MstlError(
-            f"cannot read {listed}: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"
-        ) from error
-    while order and not order[-1]:
-        order.pop()
-    if not all(order) or len(set(order)) < len(order):
-        raise MstlError(f"{listed} must have a different name on each line: the labels in {file} are line numbers")
-    missing = sorted(label for label in labels if not 0 <= int(label) < len(order))
-    if missing:
-        raise MstlError(
-            f"{file} has the label {missing[0]}, but {listed} has {len(order)} names, for 0 to {len(order) - 1}"
-        )
-    return {label: order[int(label)] for label in labels}, tuple(order)
-
-
 def write_rows(file: Path, rows: Iterable[Row]) -> None:
-    """Write a list file in the format of its suffix, without a split column."""
+    """Write a list file in the format of its suffix, without a column of parts; labels with blanks follow a tab."""
+    rows = list(rows)
+    delimiter = DELIMITERS.get(file.suffix.lower())
     with open(file, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:  # read_rows reads it so
-        if file.suffix.lower() == ".csv":
-            csv.writer(stream, lineterminator="\n").writerows([("path", "label"), *((r.path, r.label) for r in rows)])
+        if delimiter:
+            writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
+            writer.writerows([("path", "label"), *((row.path, row.label) for row in rows)])
         else:
-            stream.writelines(f"{row.path} {row.label}\n" for row in rows)
+            gap = "\t" if any(len(row.label.split()) > 1 for row in rows) else " "
+            stream.writelines(f"{row.path}{gap}{row.label}\n" for row in rows)

@@ -1,0 +1,32 @@
+"""List options: what a user says about how lists are to be read, and where their images are."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ListOptions:
+    """How lists are to be read.
+
+    Attributes:
+        path_column: Header of the column with the paths; None to find it.
+        label_column: Header of the column with the labels; None to find it.
+        images: The folder in which the paths start; None for that of each list.
+        required: Whether a list without one of these columns is refused; else the column is found, as for None.
+    """
+
+    path_column: str | None = None
+    label_column: str | None = None
+    images: str | None = None
+    required: bool = True
+
+    def __bool__(self) -> bool:
+        return bool(self.path_column or self.label_column or self.images)
+
+    @property
+    def given(self) -> str:
+        """The command-line options that are set, for messages."""
+        flags = {"--path-column": self.path_column, "--label-column": self.label_column, "--images": self.images}
+        return " and ".join(flag for flag, value in flags.items() if value)
+
+
+FOUND = ListOptions()  # everything is to be found
