@@ -1,11 +1,14 @@
 """``mstl data``: list, download, check, split and preview datasets."""
 
+import dataclasses
 import sys
 from pathlib import Path
 
 import click
 
 from mstl.commands import shared
+
+MUST_BE_FIXED = 3  # exit code of a check
 
 
 @shared.group
@@ -52,20 +55,35 @@ def get(name: str) -> None:
 )
 @click.option("--quarantine", type=click.Path(path_type=Path), help="Folder to move unusable files into.")
 def check(data: str, val: str | None, out: Path, quarantine: Path | None) -> None:
-    """Check DATA for problems; exit code 3 if it has errors that must be fixed.
+    """Check DATA for problems; exit code 3 if it has errors that must be fixed, or `mstl train` would refuse it.
 
     Finds files that are unusable or unusual, the same image (exactly or nearly) in two of the parts (train, val, test)
-    or under two labels, and classes that are too small, imbalanced or missing from one part.
+    or under two labels, classes that are too small, imbalanced or missing from one part or are probably none, and
+    images that hardly show what they should: blank, tiny or narrow ones, placeholders and drawings, 12 bits stored in
+    16, transparency that hides the picture.
     """
     from mstl.data.checking.check_summary import summary, write_csv
     from mstl.data.checking.checks import check_dataset
+    from mstl.data.checking.findings import Finding
     from mstl.data.checking.quarantine import move_unusable
-    from mstl.data.finding.sources import find_dataset
+    from mstl.data.finding.sources import find_dataset, locate
+    from mstl.data.load_data import why_refused
+    from mstl.errors import MstlError
     from mstl.files import check_output_file
 
     check_output_file(out)
-    found = find_dataset(data, val)
+    folders = all(locate(name).is_dir() for name in (data, val) if name is not None)
+    try:
+        found = find_dataset(data, val)
+    except MstlError as error:
+        if not folders:  # a list that cannot be read is no data yet
+            raise
+        write_csv([Finding("", "refused", str(error))], out)
+        shared.fail(str(error), MUST_BE_FIXED)
     checked = check_dataset(found)
+    refusal = why_refused(checked)
+    if refusal:
+        checked = dataclasses.replace(checked, findings=[Finding("", "refused", refusal), *checked.findings])
     print(summary(data, checked))
     write_csv(checked.findings, out)
     print(f"{len(checked.findings)} findings are in {out}")
@@ -75,7 +93,7 @@ def check(data: str, val: str | None, out: Path, quarantine: Path | None) -> Non
     left = [finding for finding in checked.errors if found.train.folder is None or finding.path not in moved]
     if left:
         print(f"{len(left)} must be fixed")
-        sys.exit(3)
+        sys.exit(MUST_BE_FIXED)
 
 
 @shared.command_of(main)

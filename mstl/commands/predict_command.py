@@ -46,8 +46,8 @@ def main(
 ) -> None:
     """Predict which of CHECKPOINT's classes each image shows.
 
-    PATHS are files, folders (searched for images), patterns such as 'images/*.jpg', addresses (http, https), and - for
-    a list of these on stdin, one per line.
+    PATHS are files, folders (searched for images, whatever their names), patterns such as 'images/*.jpg', addresses
+    (http, https), and - for a list of these on stdin, one per line.
 
     Predictions are written as they are made, in the order of PATHS. JSON and CSV have the fields path, label,
     probability, top (the most probable classes) and rejected; the label of a rejected image is null. Images that

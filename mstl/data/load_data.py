@@ -86,11 +86,37 @@ def load_splits(
 
     Arguments and errors are those of :func:`load_data`.
     """
-    found = find_dataset(data, val)
-    checked = check_dataset(found)
-    warnings, left_out = log_warnings(checked), left_out_files(checked)
+    checked = check_dataset(find_dataset(data, val))
+    warnings = log_warnings(checked)
     if strict:
         refuse_errors(data, checked)
+    return divided(checked, val_split, seed, warnings)
+
+
+def why_refused(checked: CheckedDataset) -> str:
+    """Why a dataset cannot be trained on, as a sentence for users; "" if it can."""
+    try:
+        divided(checked)
+    except MstlError as error:
+        return str(error)
+    return ""
+
+
+def divided(
+    checked: CheckedDataset, val_split: float = 0.2, seed: int = 1, warnings: tuple[str, ...] = ()
+) -> DataSplits:
+    """The splits of a checked dataset; what it has none of is split off the images to train on.
+
+    Args:
+        checked: The dataset.
+        val_split, seed: See :func:`load_data`.
+        warnings: What is wrong with it, for people who look at the run later.
+
+    Raises:
+        MstlError: A split has no images, there are fewer than two classes, those of the splits do not match, or no
+            image can be split off.
+    """
+    found, left_out = checked.found, left_out_files(checked)
     for name, split in found.splits.items():
         if not checked.usable[name]:
             raise MstlError(no_images(split, checked))

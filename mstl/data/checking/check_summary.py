@@ -18,7 +18,9 @@ def summary(data: str, checked: CheckedDataset) -> str:
     """A table of what was found how often, with an example of each."""
     counts = ", ".join(f"{len(samples):,} to {VERBS[split]}" for split, samples in checked.usable.items())
     classes = len({sample.label for sample in checked.usable["train"]})
-    lines = [f"{data}: {counts}, of {classes} classes; {len(checked.faults)} files cannot be used"]
+    lines = [
+        f"{data}: {counts}, of {classes} class{'es' * (classes != 1)}; {len(checked.faults)} files cannot be used",
+    ]
     kinds = Counter((finding.severity, finding.problem) for finding in checked.findings)
     if kinds:
         lines.append(f"{'severity':<10}{'problem':<17}{'number':>6}  such as")

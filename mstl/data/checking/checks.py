@@ -10,6 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from mstl.data.checking.findings import SEVERITIES, Finding, class_problems, repeated_images
 from mstl.data.checking.near_duplicates import near_duplicates
 from mstl.data.checking.scan_cache import ScanCache
+from mstl.data.checking.subfolders import subfolder_findings
 from mstl.data.finding.found import FoundDataset
 from mstl.data.samples import Sample, ScanResult
 
@@ -66,6 +67,7 @@ def check_dataset(found: FoundDataset) -> CheckedDataset:
     findings += [Finding(*oddity) for split in found.splits.values() for oddity in split.oddities]
     findings += repeated_images(usable, pairs)
     findings += class_problems(usable)
+    findings += subfolder_findings(found.train)
     findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), finding.problem))
     group = groups(digests, pairs)
     return CheckedDataset(found, usable, faults, findings, {path: group[scan.digest] for path, scan in images.items()})

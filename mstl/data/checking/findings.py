@@ -13,11 +13,14 @@ FEW = 5  # training images of a class, with fewer of which little can be learned
 IMBALANCE = 10  # times as many images of one class as of another
 SEVERITIES = ("error", "warning", "note")  # must be fixed; should be looked at; harmless
 ERRORS = (
-    *("empty", "truncated", "unreadable", "too_large"),
+    *("empty", "truncated", "unreadable", "too_large", "too_long"),
     *("leak", "near_leak", "two_labels", "near_two_labels"),
-    *("case", "unknown_class"),
+    *("case", "unknown_class", "refused"),
 )
-WARNINGS = ("not_an_image", "duplicate", "loose", "loop", "few", "imbalance", "not_validated", "not_tested")
+WARNINGS = (
+    *("not_an_image", "duplicate", "loose", "loop", "few", "imbalance", "not_validated", "not_tested"),
+    *("same_folders", "hidden", "dark", "blank", "graphic", "tiny", "narrow"),
+)
 
 
 @dataclass(frozen=True)

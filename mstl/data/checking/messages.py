@@ -17,6 +17,11 @@ SAID = {  # before training, each in one line; `mstl data check` says more
     "case": "classes differ only in how they are written",
     "loose": "images have no label, as they lie outside the class folders",
     "loop": "links lead back to a folder they are in, and are not followed",
+    "same_folders": "folders make it doubtful what the classes are",
+    "hidden": "images look different without their transparency, which is dropped",
+    "dark": "images become nearly black",
+    "blank": "images show nothing but one colour",
+    "graphic": "images have so few colours that they may be placeholders or drawings",
 }
 
 

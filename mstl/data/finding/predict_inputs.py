@@ -2,22 +2,24 @@
 
 import glob
 import http.client
+import logging
 import os
 import re
+import stat
 import sys
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 
-from mstl.data.finding.folder import log_skipped
 from mstl.data.finding.other_folders import why_no_data
-from mstl.data.image_files import has_image_suffix
+from mstl.data.image_files import has_image_suffix, printable
 from mstl.download.failures import describe, root_cause
 from mstl.download.opener import strict_urlopen
 from mstl.errors import MstlError, OfflineError
 from mstl.runtime.environment import offline
 
+logger = logging.getLogger("mstl")
 STDIN = "-"
 URL = re.compile(r"https?://", re.IGNORECASE)
 LARGEST = 32 * 2**20  # bytes of a download: images are smaller
@@ -73,9 +75,9 @@ def find_images(arguments: Iterable[str], allow_urls: bool = False) -> Iterator[
     """Find the images that command-line arguments name.
 
     Args:
-        arguments: Files, folders (with all below them; hidden files and files without an image's suffix are left out),
-            patterns such as ``images/*.jpg`` that the shell has not expanded, URLs that begin with http:// or
-            https://, and ``-`` for a list of these on stdin, one a line.
+        arguments: Files, folders (with all images below them, whatever their names), patterns such as ``images/*.jpg``
+            that the shell has not expanded, URLs that begin with http:// or https://, and ``-`` for a list of these on
+            stdin, one a line.
         allow_urls: Whether something may be downloaded.
 
     Returns:
@@ -129,28 +131,75 @@ def images_named(name: str, allow_urls: bool) -> Iterator[str | Address | Unread
 
 
 def images_below(folder: str) -> Iterator[str | Unreadable]:
-    """The images in a folder and in those inside it, sorted by name; a link that leads back is not followed.
+    """The images in a folder and in those inside it, sorted by name, as training finds them.
 
-    Folders of runs, systems and tools are left out, which is logged.
+    Files count by their content, and those that are called like images in any case, so that damaged ones are named.
+    Hidden files, folders of runs, systems and tools, links that lead back and files that are no images are left out;
+    how many of the last three is logged.
     """
     faults: list[OSError] = []
+    others: list[str] = []
+    skipped: dict[str, str] = {}
     empty = True
     for root, folders, files in os.walk(folder, onerror=faults.append, followlinks=True):
-        inside = sorted(name for name in folders if not name.startswith(".") and not leads_back(root, name))
-        skipped = {os.path.join(root, name): why_no_data(os.path.join(root, name)) for name in inside}
-        folders[:] = [name for name in inside if not skipped[os.path.join(root, name)]]
-        log_skipped({path: reason for path, reason in skipped.items() if reason})
-        for name in sorted(files):
-            if not name.startswith(".") and has_image_suffix(name):
+        inside = sorted(os.path.join(root, name) for name in folders if not name.startswith("."))
+        reasons = {path: "a link that leads back" if leads_back(path) else why_no_data(path) for path in inside}
+        folders[:] = [os.path.basename(path) for path, reason in reasons.items() if not reason]
+        skipped.update((path, reason) for path, reason in reasons.items() if reason)
+        for path in sorted(os.path.join(root, name) for name in files if not name.startswith(".")):
+            if is_no_image(path):
+                others.append(path)
+            else:
                 empty = False
-                yield os.path.join(root, name)
+                yield path
+    log_left_out(folder, others, skipped)
     for fault in faults:
         yield Unreadable(str(fault.filename), fault.strerror or str(fault))
     if empty and not faults:
         yield Unreadable(folder, "a folder without images")
 
 
-def leads_back(root: str, name: str) -> bool:
-    """Whether a folder in ``root`` is a link to one that ``root`` is in."""
-    real, target = os.path.realpath(root), os.path.realpath(os.path.join(root, name))
+def is_no_image(path: str) -> bool:
+    """Whether a file is no image, by its name and its content; one that cannot be read may be one."""
+    if has_image_suffix(path):
+        return False
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return True
+        with Image.open(path):
+            return False
+    except UnidentifiedImageError:
+        return True
+    except Exception:  # Pillow raises whatever its many decoders do; it will be said with the image
+        return False
+
+
+def log_left_out(folder: str, others: Sequence[str], skipped: Mapping[str, str]) -> None:
+    """Say on one line what of a folder is not predicted.
+
+    Args:
+        folder: The folder.
+        others: Files that are no images.
+        skipped: Why each folder that was not searched was not.
+    """
+    parts = []
+    if others:
+        parts.append(f"{counted(others, 'file')} without an image, such as {printable(others[0])}")
+    if skipped:
+        path, reason = next(iter(skipped.items()))
+        parts.append(f"{counted(skipped, 'folder')}, such as {printable(path)} ({reason})")
+    if parts:
+        logger.info("left out of %s: %s", printable(folder), "; ".join(parts))
+
+
+def counted(things: Sized, word: str) -> str:
+    """The number of things, with the word for one of them."""
+    return f"{len(things):,} {word}{'s' * (len(things) != 1)}"
+
+
+def leads_back(path: str) -> bool:
+    """Whether a folder is a link to one that it is in."""
+    real, target = os.path.realpath(os.path.dirname(path)), os.path.realpath(path)
     return os.path.commonpath([real, target]) == target
