@@ -15,6 +15,7 @@ from scipy.special import softmax
 from mstl.config import Preprocessing
 from mstl.data.dataset import ImageSet
 from mstl.data.evaluation_data import RunData, load_held_out
+from mstl.data.finding.list_options import FOUND, ListOptions
 from mstl.data.finding.predict_inputs import Unreadable
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.streaming import ImageInput, batches, path_of
@@ -71,7 +72,6 @@ class Predictor:
         model: The model, in evaluation mode.
         classes: Names, in the order of the model's outputs.
         preprocessing: How an image becomes the model's input.
-        transforms: The same, as MindSpore operations.
         rejector: Fitted after training; None if the checkpoint has none.
         metadata: The checkpoint's record.
 
@@ -94,8 +94,7 @@ class Predictor:
             )
         self.metadata: dict[str, Any] = weights.metadata
         self.classes: tuple[str, ...] = tuple(self.metadata["classes"])
-        self.preprocessing = Preprocessing.from_dict(self.metadata["preprocessing"])
-        self.transforms = eval_transforms(self.preprocessing, self.metadata["config"]["augment"])
+        self.preprocessing = Preprocessing.from_record(self.metadata)
         self.rejector = read_rejector(self.metadata, weights.extras)
         self.model = restore_model(weights, self.metadata["model"], len(self.classes))
         self._classifier = FusedModel(self.model).compile_classifier()
@@ -157,7 +156,7 @@ class Predictor:
         Raises:
             MstlError: An item is not an image.
         """
-        for part, faults, pixels in batches(images, self.transforms, batch_size or BATCH_SIZE):
+        for part, faults, pixels in batches(images, self.preprocessing, batch_size or BATCH_SIZE):
             paths = [path_of(image) for image in part]
             readable = [path for path, fault in zip(paths, faults, strict=True) if fault is None]
             predictions = self._predict_batch(readable, pixels, top)
@@ -190,14 +189,18 @@ class Predictor:
         """
         return mindspore_thread.run(self._classifier, images)
 
-    def image_sets(self, data: str | os.PathLike[str] | None = None) -> tuple[ImageSet | None, ImageSet]:
+    def image_sets(
+        self, data: str | os.PathLike[str] | None = None, lists: ListOptions = FOUND
+    ) -> tuple[ImageSet | None, ImageSet]:
         """The images to train on (None if there are none) and those to evaluate on of :meth:`splits`."""
-        splits = self.splits(data)
+        splits = self.splits(data, lists)
         return splits.get("train"), splits["val"]
 
-    def splits(self, data: str | os.PathLike[str] | None = None) -> dict[str, ImageSet]:
+    def splits(
+        self, data: str | os.PathLike[str] | None = None, lists: ListOptions = FOUND
+    ) -> dict[str, ImageSet]:
         """Load a dataset by :func:`mstl.data.evaluation_data.load_held_out`; the training data if ``data`` is None."""
-        return load_held_out(self.run_data, data)
+        return load_held_out(self.run_data, data, lists)
 
     def evaluate(
         self,
@@ -225,7 +228,7 @@ class Predictor:
         images = data if isinstance(data, ImageSet) else self.splits(data).get(split)
         if images is None:
             raise MstlError(f"{data or 'the data of the run'} has no {split} split: choose another, or leave it out")
-        loader = Loader(images, self.transforms, batch_size, workers=workers)
+        loader = Loader(images, eval_transforms(self.preprocessing), batch_size, workers=workers)
         return evaluate(self.answers, loader).calibrated(self.temperature)
 
 

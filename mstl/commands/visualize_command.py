@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # MindSpore and matplotlib are loaded only when something is 
     from matplotlib.figure import Figure
 
     from mstl.data.dataset import ImageSet
+    from mstl.data.finding.list_options import ListOptions
     from mstl.evaluation.metrics import Evaluation
     from mstl.predictor import Predictor
 
@@ -30,6 +31,7 @@ MAPPED = 1000  # images on a feature map, at most
     help="Kind of plot; see above.",
 )
 @click.option("--data", help="Dataset to draw from; by default the validation split of the training.")
+@shared.list_options
 @click.option(
     "--n",
     "count",
@@ -50,6 +52,7 @@ def main(
     checkpoint: Path,
     kind: str,
     data: str | None,
+    lists: "ListOptions",
     count: int,
     seed: int,
     out: Path | None,
@@ -76,7 +79,7 @@ def main(
     if kind == "curves":
         figure, text = draw_curves(checkpoint)
     else:
-        figure, text = draw(kind, checkpoint, data, count, seed, device)
+        figure, text = draw(kind, checkpoint, data, lists, count, seed, device)
     make_folder(out.parent)
     plots.save(figure, out)
     print(f"{text}; picture in {out}")
@@ -108,7 +111,9 @@ def draw_curves(checkpoint: Path) -> tuple["Figure", str]:
         raise MstlError(f"{folder / 'history.json'} is damaged: `mstl train --resume` writes it anew") from error
 
 
-def draw(kind: str, checkpoint: Path, data: str | None, count: int, seed: int, device: str) -> tuple["Figure", str]:
+def draw(
+    kind: str, checkpoint: Path, data: str | None, lists: "ListOptions", count: int, seed: int, device: str
+) -> tuple["Figure", str]:
     """A plot of a checkpoint's predictions, and a text about them."""
     import numpy as np
 
@@ -118,7 +123,7 @@ def draw(kind: str, checkpoint: Path, data: str | None, count: int, seed: int, d
     from mstl.report.plots.projection import project
 
     predictor = Predictor(checkpoint, device)
-    images = predictor.image_sets(data)[1]
+    images = predictor.image_sets(data, lists)[1]
     if kind == "features" and len(images) > MAPPED:
         images = subset(images, np.sort(np.random.default_rng(seed).permutation(len(images))[:MAPPED]))
     evaluation = predictor.evaluate(images)
@@ -141,6 +146,7 @@ def draw_heat(predictor: "Predictor", images: "ImageSet", evaluation: "Evaluatio
     import numpy as np
 
     from mstl.data.dataset import subset
+    from mstl.data.loading.transforms import eval_transforms
     from mstl.report import plots
     from mstl.report.gradcam import gradcam_images
     from mstl.report.plots.style import share
@@ -149,7 +155,7 @@ def draw_heat(predictor: "Predictor", images: "ImageSet", evaluation: "Evaluatio
     right = np.flatnonzero(evaluation.predictions == evaluation.labels)
     chosen = np.concatenate([wrong, np.random.default_rng(seed).permutation(right)])[:count]
     pictures, heat_maps = gradcam_images(
-        predictor.model, subset(images, chosen), predictor.transforms, predictor.preprocessing
+        predictor.model, subset(images, chosen), eval_transforms(predictor.preprocessing)
     )
     titles = []
     for index in chosen:

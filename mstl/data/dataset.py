@@ -25,7 +25,7 @@ class ImageSet:
         samples: One for each image.
         classes: Names of the classes: sorted, or in the order that a list's classes.txt gives.
         folder: The folder whose class folders hold exactly these files, in the order of MindSpore's
-            ImageFolderDataset, if MindSpore decodes all of them itself; None otherwise.
+            ImageFolderDataset; None otherwise.
         warnings: What is wrong with the data, one text each; only of training images.
         left_out: The files of the dataset that are not used; only of training images.
     """
@@ -122,20 +122,20 @@ def content_digest(path: str) -> str:
 
 
 def folder_for_mindspore(folder: Path | None, samples: Sequence[Sample], classes: Sequence[str]) -> Path | None:
-    """The folder, if ImageFolderDataset would list exactly these samples in this order and decode them correctly.
+    """The folder, if ImageFolderDataset would list exactly these samples in this order.
 
     Told the classes, it takes every file in their folders, hidden ones too, sorted by name; it fails at a folder
     inside a class folder.
 
     Args:
         folder: The one with the class folders; None for a list.
-        samples: Scanned samples.
+        samples: Those of one split.
         classes: In the order of their indices.
 
     Returns:
         The folder, or None.
     """
-    if folder is None or not all(sample.scan and sample.scan.native for sample in samples):
+    if folder is None:
         return None
     by_class: dict[str, list[str]] = {name: [] for name in classes if (folder / name).is_dir()}
     for sample in samples:

@@ -13,7 +13,6 @@ class ScanResult:
         problem: Why the file cannot be used, in a word; "" if it can.
         detail: The same as a sentence for users.
         notes: Pairs (word, detail) of what is unusual about a file that can be used.
-        native: Whether MindSpore's own decoder shows the image correctly, which ImageFolderDataset needs.
         digest: SHA-256 of the content, 64 hexadecimal digits; "" if the file cannot be used.
         thumb: 16 x 16 grey values, upright, for the search for near duplicates.
         stamp: :func:`stamp` of the file just before it was read.
@@ -22,7 +21,6 @@ class ScanResult:
     problem: str = ""
     detail: str = ""
     notes: tuple[tuple[str, str], ...] = ()
-    native: bool = False
     digest: str = ""
     thumb: bytes = b""
     stamp: str = ""

@@ -1,9 +1,10 @@
-"""in_threads: a function applied to many files at once."""
+"""A function applied to many files, in threads: all at once, or a few ahead of whoever takes the results."""
 
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from mstl.runtime.devices import clamp_workers
@@ -24,3 +25,30 @@ def in_threads(function: Callable[[Item], Result], items: Sequence[Item], label:
         except BaseException:  # do not wait for all the others
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int, pending: int
+) -> Generator[Result, None, None]:
+    """``map`` in threads, a few items ahead: the results of all would fill the memory.
+
+    Args:
+        function: What to apply.
+        items: Taken in the calling thread, as they are needed.
+        threads: The number of threads.
+        pending: Items that are taken before the first result is.
+
+    Yields:
+        The results, in order. Whatever the function raises is raised in the place of its result.
+    """
+    pool = ThreadPoolExecutor(threads)
+    futures: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            futures.append(pool.submit(function, item))
+            if len(futures) > pending:
+                yield futures.popleft().result()
+        while futures:
+            yield futures.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -78,7 +78,6 @@ class FeatureExtractor:
                 "weights": parameter_digest(frozen_cells),
                 "padding": [model.padding, model.pool_padding],
                 "preprocessing": preprocessing.to_dict(),
-                "transforms": "squeezed" if config.augment == "food" else "centered",
                 "transforms_version": TRANSFORMS_VERSION,
                 "amp": config.amp,
                 "device": ms.get_context("device_target"),
@@ -188,12 +187,12 @@ class FeatureExtractor:
         images = extraction.images
         part = images if len(missing) == len(images) else subset(images, missing)
         if view == 0:
-            loader = Loader(part, eval_transforms(self.preprocessing, self.augment), batch_size, workers=self.workers)
+            loader = Loader(part, eval_transforms(self.preprocessing), batch_size, workers=self.workers)
             yield from (batch for batch, _ in loader.batches())
             return
         digests = [extraction.digests[index] for index in missing]
-        operations = train_transforms(self.preprocessing, self.augment)
-        yield from view_batches(part.paths, digests, operations, batch_size, view, self.seed, self.workers)
+        transforms = train_transforms(self.preprocessing, self.augment)
+        yield from view_batches(part.paths, digests, transforms, batch_size, view, self.seed, self.workers)
 
     def _cache(self, extraction: "Extraction", indices: Sequence[int]) -> None:
         """Cache rows, except those of images that have changed since their digest was taken."""

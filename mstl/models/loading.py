@@ -6,20 +6,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mstl.checkpoint import Arrays, first_not_finite, read_checkpoint
+from mstl.checkpoint import Arrays, read_checkpoint
 from mstl.config import Preprocessing
 from mstl.errors import MstlError
 from mstl.models import key_mapping
+from mstl.models.bodies import find_bodies, without_wrappers
 from mstl.models.contract import Classifier
+from mstl.models.file_kinds import kind_of
 from mstl.models.key_mapping import Layout
-from mstl.models.layers import Padding
+from mstl.models.layers import SAME, SYMMETRIC, Padding
 from mstl.models.pretrained import LITE0_PREPROCESSING, published_as
+from mstl.models.sound_numbers import refuse_not_finite, usable
 from mstl.models.torch_reader import read_torch_file
 
 logger = logging.getLogger("mstl")
 
-TORCH_SUFFIXES = (".pth", ".pt", ".bin")
-SUFFIXES = (".ckpt", ".safetensors", *TORCH_SUFFIXES)
+SUFFIXES = (".ckpt", ".safetensors", ".pth", ".pt", ".bin", ".tar")  # of names that are never a tag
 HEAD = ("fc.weight", "fc.bias")
 
 
@@ -58,7 +60,7 @@ class Weights:
         From the record, from the table of weights (for a file that has its published name), or the layout's usual one.
         """
         if self.metadata is not None:
-            return Preprocessing.from_dict(self.metadata["preprocessing"])
+            return Preprocessing.from_record(self.metadata)
         entry = published_as(self.path.name)
         if entry is not None:
             return entry.preprocessing
@@ -71,46 +73,65 @@ class Weights:
 
 
 def read_weights(path: str | Path) -> Weights:
-    """Read a weights file of any layout and format that mstl knows.
+    """Read a weights file of any layout and format that mstl knows; its content decides which it is, not its name.
+
+    What is guessed, and what is left out, is logged.
 
     Args:
-        path: A .ckpt, .safetensors, .pth, .pt or .bin file.
+        path: A file of MindSpore (.ckpt), safetensors or PyTorch (.pth and the like).
 
     Raises:
-        MstlError: The file does not exist, is damaged, has parameter names of no known layout, or values that are not
-            finite.
+        MstlError: The file does not exist, is damaged, is something else, has parameter names of no known layout, or
+            numbers that cannot be used.
     """
     path = Path(path)
-    if not path.is_file():
-        raise MstlError(f"no weights file at {path}")
-    metadata = None
-    if path.suffix in TORCH_SUFFIXES:
-        arrays = read_torch_file(path)
-    else:
-        arrays, metadata = read_checkpoint(path)
+    arrays, metadata = (read_torch_file(path), None) if kind_of(path) == "torch" else read_checkpoint(path)
     # names with a slash, which no layout has, belong to a run's state or to rejection
     extras = {name: value for name, value in arrays.items() if "/" in name}
-    parameters = {name: value for name, value in arrays.items() if "/" not in name}
-    layout = key_mapping.find_layout(parameters)
-    if layout is None:
-        some = ", ".join(sorted(parameters)[:3])
+    named = without_wrappers({name: value for name, value in arrays.items() if "/" not in name})
+    bodies = find_bodies(named)
+    if not bodies:
+        some = ", ".join(sorted(arrays)[:3])
         raise MstlError(f"{path} has parameter names of no layout that mstl knows (such as {some})")
-    broken = first_not_finite(arrays)
-    if broken is not None:
-        raise MstlError(
-            f"{path} cannot be used: {broken} has values that are not finite (NaN or infinite), as if training "
-            "diverged; use other weights, or train again with a lower learning rate"
-        )
-    padding, pool_padding = key_mapping.PADDING[layout]
+    body = bodies[0]
+    if len(bodies) > 1:
+        others = ", ".join(repr(other.prefix) for other in bodies[1:])
+        logger.info("%s: the model with the prefix %r is taken, not that with %s", path.name, body.prefix, others)
+    parameters, left_out = body.take(named)
+    parameters, odd_head = without_odd_head(parameters)
+    if left_out := [*left_out, *odd_head]:
+        some = ", ".join(left_out[:4]) + (", ..." if len(left_out) > 4 else "")
+        logger.info("%s: %d tensors that are no part of the body are left out (%s)", path.name, len(left_out), some)
+    parameters = usable(path, parameters)
+    refuse_not_finite(path, extras)
+    padding, pool_padding = key_mapping.PADDING[body.layout]
     if metadata is not None:
-        try:
-            padding, pool_padding = metadata["padding"], metadata["pool_padding"]
-            Preprocessing.from_dict(metadata["preprocessing"])
-        except (KeyError, TypeError) as error:
-            raise MstlError(
-                f"{path} has a record that mstl cannot read ({error}); convert or train it again"
-            ) from error
-    return Weights(path, key_mapping.MAPS[layout](parameters), layout, padding, pool_padding, metadata, extras)
+        padding, pool_padding = read_padding(path, metadata)
+    return Weights(path, parameters, body.layout, padding, pool_padding, metadata, extras)
+
+
+def without_odd_head(parameters: Arrays) -> tuple[Arrays, list[str]]:
+    """The parameters without a head that is not one linear layer with a bias, and the names of what that leaves out."""
+    weight, bias = (parameters.get(name) for name in HEAD)
+    usual = weight is not None and bias is not None and weight.ndim == 2 and bias.shape == weight.shape[:1]
+    left_out = [name for name in parameters if name.startswith("fc.") and not (usual and name in HEAD)]
+    return {name: value for name, value in parameters.items() if name not in left_out}, left_out
+
+
+def read_padding(path: Path, metadata: Any) -> tuple[Padding, Padding]:
+    """The paddings of a record, which must have all that a model is built from.
+
+    Raises:
+        MstlError: It has not.
+    """
+    try:
+        padding, pool_padding = metadata["padding"], metadata["pool_padding"]
+        if not {padding, pool_padding} <= {SAME, SYMMETRIC}:
+            raise ValueError(f"padding {padding!r}")
+        Preprocessing.from_record(metadata)
+    except (KeyError, TypeError, ValueError, AttributeError, MstlError) as error:
+        raise MstlError(f"{path} has a record that mstl cannot read ({error}); convert or train it again") from error
+    return padding, pool_padding
 
 
 def load_weights(model: Classifier, weights: str | Path | Weights) -> list[str]:
@@ -133,12 +154,9 @@ def load_weights(model: Classifier, weights: str | Path | Weights) -> list[str]:
         weights = read_weights(weights)
     wanted = {parameter.name: parameter for parameter in model.get_parameters()}
     given = weights.parameters
-    skipped = [
-        name for name in HEAD if name in wanted and (name not in given or given[name].shape != wanted[name].shape)
-    ]
-    if skipped:
-        skipped = list(HEAD)  # weights without their bias, or the reverse, are no use
-    refuse_differences(weights, {name: tuple(p.shape) for name, p in wanted.items() if name not in skipped}, skipped)
+    shapes = {name: tuple(parameter.shape) for name, parameter in wanted.items()}
+    skipped = head_that_differs(weights, shapes)
+    refuse_differences(weights, {name: shape for name, shape in shapes.items() if name not in skipped}, skipped)
     if (model.padding, model.pool_padding) != (weights.padding, weights.pool_padding):
         raise MstlError(
             f"{weights.path} was trained with padding {weights.padding!r} (max-pool {weights.pool_padding!r}), but the "
@@ -156,6 +174,13 @@ def load_weights(model: Classifier, weights: str | Path | Weights) -> list[str]:
             wanted[HEAD[0]].shape[0],
         )
     return skipped
+
+
+def head_that_differs(weights: Weights, wanted: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """The names of the head's parameters if one of them is missing or has another shape than wanted, else none."""
+    given = weights.parameters
+    differs = any(name in wanted and (name not in given or given[name].shape != wanted[name]) for name in HEAD)
+    return list(HEAD) if differs else []  # weights without their bias, or the reverse, are no use
 
 
 def refuse_differences(weights: Weights, wanted: Mapping[str, tuple[int, ...]], skipped: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mstl.config import RECORD
+from mstl.data.finding.list_options import FOUND, ListOptions
 from mstl.errors import MstlError
 from mstl.report.plots.grids import GREY
 from mstl.report.quotable import Quotable, read_test
@@ -69,7 +70,7 @@ def describe_run(
         seconds=seconds,
         warnings=() if train_set is None else train_set.warnings,
         rejector=None if rejector is None else rejector.to_record(),
-        worst=show_worst(model, val_set, worst, missing, preprocessing, config["augment"]),
+        worst=show_worst(model, val_set, worst, missing, preprocessing),
         digests=val_set.digests,
         missing=tuple(val_set.paths[index] for index in sorted(missing)),
         weights="" if record.weights is None else str(record.weights),
@@ -93,7 +94,6 @@ def show_worst(
     worst: list[int],
     missing: set[int],
     preprocessing: "Preprocessing",
-    augment: str,
 ) -> WorstImages:
     """The worst images as the model sees them, and where it looked in them; the missing ones are grey."""
     from mstl.data.dataset import subset
@@ -105,12 +105,14 @@ def show_worst(
     pixels, heat_maps = np.full((len(worst), size, size, 3), GREY, np.uint8), np.zeros((len(worst), size, size))
     if there:
         places = [worst.index(index) for index in there]
-        transforms = eval_transforms(preprocessing, augment)
-        pixels[places], heat_maps[places] = gradcam_images(model, subset(images, there), transforms, preprocessing)
+        seen = gradcam_images(model, subset(images, there), eval_transforms(preprocessing))
+        pixels[places], heat_maps[places] = seen
     return WorstImages.resized(worst, pixels, heat_maps.astype(np.float32))
 
 
-def describe_folder(folder: Path, device: str = "auto", data: str | None = None) -> RunReport:
+def describe_folder(
+    folder: Path, device: str = "auto", data: str | None = None, lists: ListOptions = FOUND
+) -> RunReport:
     """What the page of a finished or stopped run needs.
 
     It is read from the folder. If the run was stopped before it wrote that, or has gone on since, the best checkpoint
@@ -120,6 +122,7 @@ def describe_folder(folder: Path, device: str = "auto", data: str | None = None)
         folder: The run's.
         device: What computes then; see :class:`mstl.Predictor`.
         data: Where the images are then; None for where they were in training.
+        lists: How lists are to be read then; what it leaves open is as in training.
 
     Raises:
         MstlError: The folder holds no run, or what it holds is damaged.
@@ -131,12 +134,18 @@ def describe_folder(folder: Path, device: str = "auto", data: str | None = None)
         run = load_run_report(folder)
         if len(run.history) >= len(history):
             return run
-    run = evaluate_run(folder, history, device, data)
+    run = evaluate_run(folder, history, device, data, lists)
     save_run_report(folder, run)
     return run
 
 
-def evaluate_run(folder: Path, history: "list[EpochRow]", device: str, data: str | None = None) -> RunReport:
+def evaluate_run(
+    folder: Path,
+    history: "list[EpochRow]",
+    device: str,
+    data: str | None = None,
+    lists: ListOptions = FOUND,
+) -> RunReport:
     """A run's report, by evaluating its best checkpoint on the images that it was validated on.
 
     Raises:
@@ -146,7 +155,7 @@ def evaluate_run(folder: Path, history: "list[EpochRow]", device: str, data: str
     from mstl.training.record import RunRecord
 
     predictor = Predictor(folder / "best.ckpt", device)
-    train_set, val_set = predictor.image_sets(data)
+    train_set, val_set = predictor.image_sets(data, lists)
     if any(sample.split != "val" for sample in val_set.samples):
         raise MstlError(f"{data} does not hold the images that {folder} was validated on: say where these are now")
     run = describe_run(

@@ -4,18 +4,18 @@ Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient
 """
 
 import contextlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 
 import mindspore as ms
 import numpy as np
 from mindspore import nn
-from mindspore.dataset.transforms.transforms import TensorOperation
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from mstl.config import Preprocessing
 from mstl.data.dataset import ImageSet
 from mstl.data.loading.loader import Loader
+from mstl.data.loading.transforms import Transforms
 from mstl.models.precision import float32
 from mstl.runtime import mindspore_thread
 
@@ -85,7 +85,7 @@ def activation_maps(
 
 
 def gradcam_images(
-    model: nn.Cell, images: ImageSet, transforms: Sequence[TensorOperation], preprocessing: Preprocessing
+    model: nn.Cell, images: ImageSet, transforms: Transforms
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Images of a set, and where in each the model saw the class that it predicts.
 
@@ -93,7 +93,6 @@ def gradcam_images(
         model: As :func:`gradcam` takes it.
         images: Not empty.
         transforms: What turns an image into the model's input.
-        preprocessing: What these normalise by.
 
     Returns:
         (N, H, W, 3) images as the model sees them, and (N, H, W) heat maps.
@@ -101,7 +100,7 @@ def gradcam_images(
 
     def parts() -> Generator[tuple[NDArray[np.uint8], NDArray[np.float32]], None, None]:
         for batch, _ in Loader(images, transforms, READ_TOGETHER).batches():
-            yield to_pixels(batch, preprocessing), gradcam(model, batch)
+            yield to_pixels(batch, transforms.preprocessing), gradcam(model, batch)
 
     pixels, heat = zip(*mindspore_thread.iterate(parts), strict=True)
     return np.concatenate(pixels), np.concatenate(heat)

@@ -12,6 +12,7 @@ from mstl.config import RECORD
 from mstl.data.dataset import ImageSet
 from mstl.data.image_files import printable
 from mstl.data.loading.loader import Loader
+from mstl.data.loading.transforms import eval_transforms
 from mstl.evaluation.evaluate import evaluate
 from mstl.evaluation.feature_sample import featured_part
 from mstl.evaluation.label_errors import find_label_errors, write_label_errors
@@ -110,4 +111,4 @@ def pretrained_features(predictor: Predictor, images: ImageSet, weights: Path) -
         rows = answers(batch)[1]
         return np.zeros((len(rows), len(images.classes)), np.float32), rows
 
-    return evaluate(features, Loader(images, predictor.transforms, BATCH_SIZE))
+    return evaluate(features, Loader(images, eval_transforms(predictor.preprocessing), BATCH_SIZE))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mstl.checkpoint import read_checkpoint, save_checkpoint
 from mstl.config import RECORD, Preprocessing, TrainConfig, read_config
 from mstl.data.evaluation_data import RunData, same_data
+from mstl.data.finding.list_options import ListOptions
 from mstl.data.load_data import DataSplits
 from mstl.data.recorded import is_name
 from mstl.errors import MstlError
@@ -27,7 +28,7 @@ from mstl.training.state import TrainState
 
 # Prefixes of names in last.ckpt; the model's have none
 OPTIMIZER, EMA, LOSS_SCALE = "state/optimizer/", "state/average/", "state/loss_scale/"
-WHERE = ("data", "val")  # settings that say where the images are
+WHERE = ("data", "val", "images")  # settings that say where the images are
 MAY_CHANGE = ("epochs", "patience", "workers", "device", *WHERE)  # settings of a resumed run
 
 
@@ -90,7 +91,7 @@ class SavedRun:
     @property
     def preprocessing(self) -> Preprocessing:
         """How an image becomes the model's input."""
-        return Preprocessing.from_dict(self.metadata["preprocessing"])
+        return Preprocessing.from_record(self.metadata)
 
     def resumed_config(self, config: TrainConfig) -> TrainConfig:
         """The settings to go on with: the run's own, except those of the user's that may change.
@@ -141,7 +142,8 @@ class SavedRun:
                 f"cannot resume {self.folder}: the images that it was started with are unknown ({run.unknown}); "
                 "start a new run"
             )
-        recorded = run.find(config.data or run.data, config.val)
+        lists = ListOptions(config.path_column, config.label_column, config.images)
+        recorded = run.find(config.data or run.data, config.val, lists)
         if recorded.differs:
             raise MstlError(
                 f"cannot resume {self.folder}: the images of {config.data} are not those that it was started with: "

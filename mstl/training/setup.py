@@ -11,7 +11,7 @@ from mstl.data.load_data import DataSplits, load_splits
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.mixup import Mixer
 from mstl.data.loading.sampler import class_weights
-from mstl.data.loading.transforms import eval_transforms, train_transforms
+from mstl.data.loading.transforms import cropped_for, eval_transforms, train_transforms
 from mstl.data.manifest import Manifest
 from mstl.errors import MstlError
 from mstl.evaluation import feature_sample
@@ -50,7 +50,8 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
     device, processes = use_device(config.device), join_process_group()
     data = recipes.early_setting(config, "data")
     if saved is None:
-        splits = load_splits(data, config.val, config.val_split, config.seed, config.strict)
+        lists = (config.path_column, config.label_column, config.images)
+        splits = load_splits(data, config.val, config.val_split, config.seed, config.strict, *lists)
     else:
         splits = saved.load_splits(config)
     train_set, val_set = splits.train, splits.val
@@ -63,7 +64,7 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
         source = WeightsSource.find(settings.model, settings.weights)
         model = build_model(settings.model, num_classes, source.path)
         record = new_record(splits, source)
-        preprocessing = model.preprocessing.at(settings.image_size)
+        preprocessing = cropped_for(model.preprocessing.at(settings.image_size), settings.augment)
         folder = Path(settings.out or run_dir.default_folder(data, settings.model))
     else:
         model, preprocessing, folder = saved.build_model(num_classes), saved.preprocessing, saved.folder
@@ -112,7 +113,7 @@ def make_loaders(
     )
     val_loader = Loader(
         val_set,
-        eval_transforms(preprocessing, config.augment),
+        eval_transforms(preprocessing),
         config.batch_size,
         workers=config.workers,
         num_shards=processes.size,

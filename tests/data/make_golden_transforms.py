@@ -13,7 +13,7 @@ from PIL import Image
 from mstl.config import AUGMENTS, Preprocessing
 from mstl.data.dataset import ImageSet
 from mstl.data.loading.loader import Loader
-from mstl.data.loading.transforms import TRANSFORMS_VERSION, eval_transforms, train_transforms
+from mstl.data.loading.transforms import TRANSFORMS_VERSION, cropped_for, eval_transforms, train_transforms
 from mstl.data.loading.views import view_batches
 
 FILE = Path(__file__).with_name("golden_transforms.npz")
@@ -42,7 +42,8 @@ def results(folder):
     for interpolation in ("bilinear", "bicubic"):
         preprocessing = Preprocessing(image_size=32, resize=40, interpolation=interpolation)
         for augment in AUGMENTS:
-            evaluated = next(Loader(images, eval_transforms(preprocessing, augment), 1).batches())[0].asnumpy()
+            seen = eval_transforms(cropped_for(preprocessing, augment))
+            evaluated = next(Loader(images, seen, 1).batches())[0].asnumpy()
             found[f"{augment}-{interpolation}-evaluated"] = averages(evaluated)
             operations = train_transforms(preprocessing, augment)
             # Seeded by a digest of its own: that of the PNG depends on how Pillow compresses

@@ -10,7 +10,6 @@ from PIL import Image
 from mstl import MstlError, Preprocessing
 from mstl.config import AUGMENTS
 from mstl.data.dataset import ImageSet
-from mstl.data.decode import LARGE, needs_pillow, read_image_bytes, upright
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.transforms import eval_transforms, train_transforms
 from tests.conftest import COLORS, write_folder
@@ -253,44 +252,18 @@ def kinds():
 
 
 @pytest.mark.parametrize(("name", "written", "want", "tolerance"), kinds(), ids=lambda value: str(value)[:12])
-@pytest.mark.parametrize("make", [eval_transforms, train_transforms])
-def test_every_kind_of_file_is_seen_upright(tmp_path, monkeypatch, make, name, written, want, tolerance):
-    """Under a name that says nothing of the kind. In training: the whole photo, perhaps mirrored."""
+def test_every_kind_of_file_is_seen_upright(tmp_path, monkeypatch, name, written, want, tolerance):
+    """Under a name that says nothing of the kind."""
     picture, options = written
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
     picture.save(tmp_path / name, **options)
     (tmp_path / name).rename(tmp_path / "photo.jpg")
     images = ImageSet.from_paths((str(tmp_path / "photo.jpg"),), np.zeros(1, dtype=np.int32), ("a",))
-    seen = next(Loader(images, make(PLAIN, "none"), 1, seed=1).batches(1))[0].asnumpy()[0].transpose(1, 2, 0) * 255
+    seen = next(Loader(images, eval_transforms(PLAIN), 1, seed=1).batches(1))[0].asnumpy()[0].transpose(1, 2, 0) * 255
     assert np.abs(np.rint(seen) - want).mean() <= tolerance / 4
     assert np.abs(np.rint(seen) - want).max() <= tolerance + (48 if tolerance == 12 else 0)  # JPEG rings at edges
     assert os.listdir() == []
-
-
-def test_only_what_the_decoder_cannot_goes_through_pillow(tmp_path):
-    for name, (picture, options), _, _ in kinds():
-        picture.save(tmp_path / name, **options)
-        kept = name.endswith((".jpg", ".png", ".bmp")) and not name.startswith(("2", "3", "4", "5", "6", "7", "8"))
-        data = (tmp_path / name).read_bytes()
-        assert needs_pillow(data) is needs_pillow(np.frombuffer(data, np.uint8)) is not kept, name
-        assert (read_image_bytes(tmp_path / name).tobytes() == data) is (kept or name == "plain.ppm"), name
-
-
-def test_a_damaged_exif_block_harms_nobody(tmp_path):
-    """The picture is read all the same."""
-    Image.fromarray(NOISE).save(tmp_path / "a.jpg", exif=exif(6))
-    data = bytearray((tmp_path / "a.jpg").read_bytes())
-    at = data.find(b"Exif\0\0")
-    for broken in (b"\xff" * 20, b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff"):
-        data[at + 6 : at + 6 + len(broken)] = broken
-        assert needs_pillow(bytes(data)) is False
-    assert all(needs_pillow(bytes(data[:length])) for length in range(0, at + 40, 3))  # and no error wherever it ends
-
-
-def test_a_large_turned_jpeg_is_decoded_smaller(tmp_path):
-    Image.new("RGB", (2 * LARGE + 200, 2 * LARGE), (200, 30, 90)).save(tmp_path / "a.jpg", exif=exif(6))
-    assert upright(tmp_path / "a.jpg").size == (LARGE, LARGE + 100)
 
 
 # files that break
@@ -298,19 +271,17 @@ def test_a_large_turned_jpeg_is_decoded_smaller(tmp_path):
 
 DAMAGES = {
     "gone": (os.unlink, "red-3.jpg has vanished"),
-    "empty": (lambda path: os.truncate(path, 0), r"cannot read \S+red-3.jpg \(cannot identify image file"),
-    "text": (lambda path: path.write_text("hello"), r"cannot read \S+red-3.jpg \(cannot identify image file"),
-    # MindSpore's ImageFolderDataset and decoder kill the process over these, so that only a list is asked
+    "empty": (lambda path: os.truncate(path, 0), r"cannot read \S+red-3.jpg \(empty file"),
+    "text": (lambda path: path.write_text("hello"), r"cannot read \S+red-3.jpg \("),
     "cut in its head": (lambda path: os.truncate(path, 300), r"cannot read \S+red-3.jpg"),
     "cut off": (lambda path: os.truncate(path, os.path.getsize(path) - 90), r"red-3.jpg \(image file is truncated"),
 }
 
 
-@pytest.mark.parametrize(
-    ("damage", "folder"), [(name, False) for name in DAMAGES] + [(name, True) for name in ("gone", "empty", "text")]
-)
-@pytest.mark.parametrize("make", [eval_transforms, train_transforms])
-def test_a_file_that_breaks_is_named_in_one_line(photos, tmp_path, monkeypatch, make, damage, folder):
+@pytest.mark.parametrize(("damage", "folder"), [(name, folder) for name in DAMAGES for folder in (True, False)])
+@pytest.mark.parametrize("augment", ["none", "light"])
+def test_a_file_that_breaks_is_named_in_one_line(photos, tmp_path, monkeypatch, augment, damage, folder):
+    """MindSpore's own decoder would end the process over some of these."""
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
     root = photos / "train"
@@ -321,30 +292,9 @@ def test_a_file_that_breaks_is_named_in_one_line(photos, tmp_path, monkeypatch, 
     break_it, match = DAMAGES[damage]
     break_it(root / "red" / "red-3.jpg")
     with pytest.raises(MstlError, match=match) as caught:
-        list(Loader(images, make(PLAIN), 4, seed=1).batches(1))
+        list(Loader(images, train_transforms(PLAIN, augment), 4, seed=1).batches(1))
     assert "\n" not in str(caught.value)
     assert os.listdir() == []
-
-
-def test_progressive_jpegs_that_are_cut_off_anywhere_are_errors(tmp_path):
-    """Each of these would end the process with a segmentation fault in the C++ decoder, or might."""
-    Image.fromarray(NOISE).save(tmp_path / "a.jpg", progressive=True)
-    whole = (tmp_path / "a.jpg").read_bytes()
-    for length in range(0, len(whole) - 2, 7):
-        (tmp_path / "a.jpg").write_bytes(whole[:length])
-        with pytest.raises(OSError):
-            read_image_bytes(tmp_path / "a.jpg")
-
-
-def test_a_users_own_file_of_that_name_stays(photos, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "abnormal_image.jpg").write_text("mine")
-    paths = tuple(str(path) for path in sorted((photos / "train").glob("*/*.jpg")))
-    os.truncate(paths[2], 300)
-    images = ImageSet.from_paths(paths, np.repeat(np.arange(2, dtype=np.int32), 6), ("blue", "red"))
-    with pytest.raises(MstlError, match="cannot read"):
-        list(Loader(images, eval_transforms(PLAIN), 4).batches())
-    assert os.path.exists("abnormal_image.jpg")
 
 
 def test_a_folder_that_gains_a_file_is_noticed(tmp_path):
@@ -353,4 +303,4 @@ def test_a_folder_that_gains_a_file_is_noticed(tmp_path):
     images = ImageSet.from_paths(paths, np.repeat(np.arange(2, dtype=np.int32), 6), ("blue", "red"), root)
     Image.new("RGB", (40, 40), COLORS["blue"]).save(root / "blue" / "another.jpg")
     with pytest.raises(MstlError, match="other images than those of the set; did files change"):
-        list(Loader(images, eval_transforms(PLAIN), 4).batches())
+        list(Loader(images, train_transforms(PLAIN, "light"), 4).batches())

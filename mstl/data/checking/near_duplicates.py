@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.fft import dctn
 
 from mstl.data.checking.scan import THUMB, shrink
+from mstl.data.opening import UnreadableImage, open_image
 from mstl.data.threads import in_threads
 
 logger = logging.getLogger("mstl")
@@ -70,12 +71,10 @@ def close_pairs(codes: NDArray[np.float32], most_bits: int) -> NDArray[np.int64]
 
 def pixels(path: str) -> NDArray[np.uint8]:
     """An image as (SIDE * SIDE * 3,) values; all zero if it cannot be read any more."""
-    from PIL import Image
-
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             return np.asarray(shrink(image, SIDE, "RGB")).ravel()
-    except Exception:  # it could be decoded before: somebody is changing it now
+    except UnreadableImage:  # it could be decoded before: somebody is changing it now
         return np.zeros(SIDE * SIDE * 3, np.uint8)
 
 

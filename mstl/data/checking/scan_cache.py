@@ -14,7 +14,7 @@ from mstl.files import make_folder, write_text
 from mstl.runtime.environment import home
 
 logger = logging.getLogger("mstl")
-VERSION = 3  # of what a scan finds and of the stamps; another one makes all that is cached worthless
+VERSION = 4  # of what a scan finds and of the stamps; another one makes all that is cached worthless
 MANY = 2000  # so many files take long enough to read that it is logged
 
 
@@ -89,10 +89,10 @@ class ScanCache:
 
 def plain(result: ScanResult) -> list[object]:
     """The scan of a usable file as values for JSON."""
-    return [result.stamp, result.notes, result.native, result.digest, base64.b64encode(result.thumb).decode()]
+    return [result.stamp, result.notes, result.digest, base64.b64encode(result.thumb).decode()]
 
 
-def restore(stamp: str, notes: list[tuple[str, str]], native: bool, digest: str, thumb: str) -> ScanResult:
+def restore(stamp: str, notes: list[tuple[str, str]], digest: str, thumb: str) -> ScanResult:
     """The inverse of :func:`plain`.
 
     Raises:
@@ -101,4 +101,4 @@ def restore(stamp: str, notes: list[tuple[str, str]], native: bool, digest: str,
     pixels = base64.b64decode(thumb)
     if len(pixels) != THUMB**2 or not isinstance(digest, str) or not isinstance(stamp, str):
         raise ValueError("damaged")
-    return ScanResult("", "", tuple((word, detail) for word, detail in notes), bool(native), digest, pixels, stamp)
+    return ScanResult("", "", tuple((word, detail) for word, detail in notes), digest, pixels, stamp)

@@ -1,22 +1,25 @@
-"""Loader: a dataset's images in batches, by MindSpore's C++ pipeline."""
+"""Loader: a dataset's images in batches; those that are augmented come through MindSpore's C++ pipeline."""
 
 import contextlib
 import os
-import re
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from typing import Literal, TypeAlias
 
 import mindspore as ms
 import mindspore.dataset as ds
 import numpy as np
-from mindspore.dataset.transforms.transforms import TensorOperation
 from numpy.typing import NDArray
 
 from mstl.data.dataset import ImageSet
-from mstl.data.decode import read_image_bytes, upright
+from mstl.data.loading.pixels import model_input
 from mstl.data.loading.sampler import balanced_order
+from mstl.data.loading.streams import FileSource, prefetch_size, split_at_random, summary
+from mstl.data.loading.transforms import Transforms
+from mstl.data.opening import UnreadableImage
+from mstl.data.threads import ahead
 from mstl.errors import MstlError
 from mstl.runtime import mindspore_thread
+from mstl.runtime.devices import clamp_workers
 
 Indices: TypeAlias = NDArray[np.int64]
 Batch: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int32]]
@@ -24,40 +27,29 @@ Batch: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int32]]
 STREAMS = 8  # unless the user says otherwise
 PREFETCH = 2  # items that each step of a pipeline keeps ready; MindSpore's 16 would hold gigabytes
 SAMPLERS = (None, "balanced")
-AHEAD = 8  # batches of a stream among which an error lies that is reported now
-DUMP = "abnormal_image.jpg"  # MindSpore writes a JPEG that it cannot decode into the working directory
-
-
-class FileSource:
-    """The bytes and labels of files, for GeneratorDataset."""
-
-    def __init__(self, paths: Sequence[str], labels: NDArray[np.int32]) -> None:
-        self.paths, self.labels = paths, labels
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], np.int32]:
-        return read_image_bytes(self.paths[index]), self.labels[index]
+PLAIN_AHEAD = 64  # images that threads read before they are asked for
 
 
 class Loader:
     """Batches of an ImageSet; the last one may be smaller.
 
-    The batches come from several *streams* in turn: batch 0 from stream 0, batch 1 from stream 1, and so on around. A
-    stream is a MindSpore pipeline of one thread with its own random seed, so that the same seed gives the same batches
-    on every machine. One pipeline with many threads would augment differently elsewhere: MindSpore gives each thread
-    random numbers of its own, and refuses more threads than there are cores.
+    Where nothing is random, threads make the batches. Otherwise they come from several *streams* in turn: batch 0 from
+    stream 0, batch 1 from stream 1, and so on around. A stream is a MindSpore pipeline of one thread with its own
+    random seed, so that the same seed gives the same batches on every machine. One pipeline with many threads would
+    augment differently elsewhere: MindSpore gives each thread random numbers of its own, and refuses more threads than
+    there are cores. MindSpore's decoder sees no file: each is decoded and cropped by :mod:`mstl.data.loading.pixels`.
 
     When several devices train together, each reads a *shard*: every ``num_shards``-th image of the order that all of
     them share. n devices with a batch size of B / n see at each step what one device sees with a batch size of B.
 
     Args:
         images: The images.
-        transforms: Operations on each image, such as :func:`mstl.data.loading.transforms.train_transforms` returns.
+        transforms: What happens to each image; from :func:`mstl.data.loading.transforms.train_transforms` or
+            ``eval_transforms``.
         batch_size: Images in a batch.
         seed: Random seed; shuffles differently in each epoch. None keeps the order of the set.
-        workers: The number of streams; None or 0 for 8. Another number augments differently.
+        workers: The number of streams, or of threads; None or 0 for 8 streams, or a thread for each core. Another
+            number of streams augments differently.
         sampler: ``"balanced"`` draws as many images as the set has, with replacement, all classes equally likely; None
             takes each image once.
         num_shards: The number of devices that share the images.
@@ -71,7 +63,7 @@ class Loader:
     def __init__(
         self,
         images: ImageSet,
-        transforms: Sequence[TensorOperation],
+        transforms: Transforms,
         batch_size: int,
         seed: int | None = None,
         workers: int | None = None,
@@ -84,7 +76,7 @@ class Loader:
         if not 0 <= shard_id < num_shards:
             raise ValueError(f"shard {shard_id} of {num_shards}")
         self.images, self.transforms, self.batch_size = images, transforms, batch_size
-        self.seed, self.streams, self.sampler = seed, max(1, workers or STREAMS), sampler
+        self.seed, self.workers, self.sampler = seed, workers, sampler
         self.num_shards, self.shard_id = num_shards, shard_id
 
     def __len__(self) -> int:
@@ -99,26 +91,48 @@ class Loader:
         Raises:
             MstlError: An image cannot be read, or the files are no longer those of the set.
         """
-        yield from mindspore_thread.read(self._batches, epoch)
+        if self.transforms.operations:
+            yield from mindspore_thread.read(self._augmented, epoch)
+        else:
+            yield from self._plain(epoch)
 
-    def _batches(self, epoch: int) -> Generator[tuple[ms.Tensor, ms.Tensor], None, None]:
-        """:meth:`batches`, in the MindSpore thread."""
+    def _plain(self, epoch: int) -> Generator[tuple[ms.Tensor, ms.Tensor], None, None]:
+        """:meth:`batches` in which nothing is random, made by threads."""
         order = self.order(epoch)
-        dump = os.path.abspath(DUMP)
-        had_dump = os.path.lexists(dump)
+        paths = (self.images.paths[index] for index in order)
+        with contextlib.closing(ahead(self._read, paths, clamp_workers(self.workers or None), PLAIN_AHEAD)) as inputs:
+            for start in range(0, len(order), self.batch_size):
+                part = order[start : start + self.batch_size]
+                images = np.stack([next(inputs) for _ in part])
+                yield ms.Tensor.from_numpy(images), ms.Tensor.from_numpy(self.images.labels[part])
+
+    def _read(self, path: str) -> NDArray[np.float32]:
+        """An image as the model expects it.
+
+        Raises:
+            MstlError: It cannot be read.
+        """
+        try:
+            return model_input(path, self.transforms.preprocessing)
+        except UnreadableImage as error:
+            raise cannot_read(path, error) from error
+
+    def _augmented(self, epoch: int) -> Generator[tuple[ms.Tensor, ms.Tensor], None, None]:
+        """:meth:`batches` of augmented images, in the MindSpore thread."""
+        order = self.order(epoch)
         parts = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
-        count = min(self.streams, len(parts))
-        streams = [self._stream(np.concatenate(parts[k::count]), epoch, k) for k in range(count)]
+        count = min(max(1, self.workers or STREAMS), len(parts))
+        faults: list[MstlError] = []
+        streams = [self._stream(np.concatenate(parts[k::count]), epoch, k, faults) for k in range(count)]
         for number, part in enumerate(parts):
             try:
                 images, labels = next(streams[number % count])
             except (RuntimeError, StopIteration) as error:
-                if not had_dump and os.path.lexists(dump):
-                    os.unlink(dump)
-                raise MstlError(self._reason(str(error), parts[number::count])) from error
+                raise faults[0] if faults else MstlError(self._reason(str(error))) from error
+            if faults:
+                raise faults[0]
             if not np.array_equal(labels, self.images.labels[part]):
-                text = "the pipeline returned other images than those of the set"
-                raise MstlError(self._reason(text, parts[number::count]))
+                raise MstlError(self._reason("the pipeline returned other images than those of the set"))
             yield ms.Tensor.from_numpy(images), ms.Tensor.from_numpy(labels.astype(np.int32))
 
     def order(self, epoch: int = 0) -> Indices:
@@ -133,25 +147,47 @@ class Loader:
         length = -(-len(order) // self.num_shards)
         return np.resize(order, length * self.num_shards)[self.shard_id :: self.num_shards]  # resize starts over
 
-    def _stream(self, order: Indices, epoch: int, number: int) -> Iterator[Batch]:
-        """Batches of these images by one thread, with its own random seed.
+    def _stream(self, order: Indices, epoch: int, number: int, faults: list[MstlError]) -> Iterator[Batch]:
+        """Batches of these images by one thread, with its own random seed; images that cannot be read go to ``faults``.
 
         MindSpore seeds the random numbers of every operation alike: horizontal and vertical flips would always come
         together. So each random operation runs one image ahead of the next one: the first image is repeated at the
         front, once for each of them, and skipped behind it.
         """
-        if self.seed is not None:
-            seeds = np.random.SeedSequence([self.seed, epoch, self.shard_id, number])
-            ds.config.set_seed(int(seeds.generate_state(1)[0]))
-        *ahead, last = split_at_random(self.transforms)
-        dataset = self._source(np.concatenate([np.repeat(order[:1], len(ahead)), order]))
-        for operations in ahead:
+        seeds = np.random.SeedSequence([self.seed or 0, epoch, self.shard_id, number])
+        ds.config.set_seed(int(seeds.generate_state(1)[0]))
+        *before, last = split_at_random(self.transforms.operations)
+        order = np.concatenate([np.repeat(order[:1], len(before)), order])
+        dataset = self._source(order)
+        read = self._reader(order, np.random.default_rng(seeds), faults)
+        dataset = dataset.map(read, input_columns="image", num_parallel_workers=1)
+        for operations in before:
             dataset = dataset.map(operations, input_columns="image", num_parallel_workers=1).skip(1)
         dataset = dataset.map(last, input_columns="image", num_parallel_workers=1)
         dataset = dataset.batch(self.batch_size, drop_remainder=False, num_parallel_workers=1)
         with prefetch_size(PREFETCH):
             stream: Iterator[Batch] = dataset.create_tuple_iterator(num_epochs=1, output_numpy=True, do_copy=False)
         return stream
+
+    def _reader(
+        self, order: Indices, rng: np.random.Generator, faults: list[MstlError]
+    ) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+        """A function from the content of one file after the other, in this order, to its pixels.
+
+        It raises nothing, as MindSpore's threads would not pass it on.
+        """
+        paths = iter([self.images.paths[index] for index in order])
+        nothing = np.zeros((self.transforms.preprocessing.image_size,) * 2 + (3,), np.uint8)
+
+        def read(content: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            path = next(paths)
+            try:
+                return self.transforms.pixels(content, rng)
+            except UnreadableImage as error:
+                faults.append(cannot_read(path, error))
+                return nothing
+
+        return read
 
     def _source(self, order: Indices) -> ds.Dataset:
         """Encoded images and labels in this order: by ImageFolderDataset if a folder holds exactly these files."""
@@ -165,47 +201,16 @@ class Loader:
         source = FileSource([self.images.paths[index] for index in order], self.images.labels[order])
         return ds.GeneratorDataset(source, ["image", "label"], shuffle=False, num_parallel_workers=1)
 
-    def _reason(self, error: str, parts: Sequence[Indices]) -> str:
-        """One line on why a stream ended early; names a file that has vanished or cannot be read, if there is one."""
-        paths = self.images.paths
-        for path in paths:
+    def _reason(self, error: str) -> str:
+        """One line on why a stream ended early; names a file that has vanished, if there is one."""
+        for path in self.images.paths:
             if not os.path.exists(path):
                 return f"{path} has vanished: put it back, or start again without it"
-        for index in np.concatenate(parts[:AHEAD]):
-            try:
-                upright(paths[index])
-            except OSError as fault:
-                return f"cannot read {paths[index]} ({fault.strerror or fault}): repair it, or start again without it"
         return f"cannot read the images: {summary(error)}; did files change meanwhile?"
 
 
-def split_at_random(operations: Iterable[TensorOperation]) -> list[list[TensorOperation]]:
-    """Operations in groups, in their order, with at most one random operation in each."""
-    groups: list[list[TensorOperation]] = [[]]
-    for operation in operations:
-        if is_random(operation) and any(is_random(other) for other in groups[-1]):
-            groups.append([])
-        groups[-1].append(operation)
-    return groups
-
-
-def is_random(operation: TensorOperation) -> bool:
-    """Whether an operation of MindSpore draws random numbers: all that mstl uses say so in their names."""
-    return type(operation).__name__.startswith("Random")
-
-
-@contextlib.contextmanager
-def prefetch_size(size: int) -> Iterator[None]:
-    """Pipelines that are started in this block keep so many items ready after each step."""
-    before = ds.config.get_prefetch_size()
-    ds.config.set_prefetch_size(size)
-    try:
-        yield
-    finally:
-        ds.config.set_prefetch_size(before)
-
-
-def summary(error: str) -> str:
-    """The line of MindSpore's long message that says what happened."""
-    found = re.search(r"(?:\[ERROR\]|RuntimeError:|Error:)\s*([^\n]+)", error) or re.search(r"\s*([^\n]+)", error)
-    return found.group(1).strip() if found else "unknown error"
+def cannot_read(path: str, error: UnreadableImage) -> MstlError:
+    """The error of an image that cannot be read any more: the check of the data has read it."""
+    if not os.path.exists(path):
+        return MstlError(f"{path} has vanished: put it back, or start again without it")
+    return MstlError(f"cannot read {path} ({error.detail}): repair it, or start again without it")

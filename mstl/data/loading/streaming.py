@@ -1,52 +1,39 @@
 """Streaming: images of any kind in batches for a model; one that cannot be read is named and does not stop the rest."""
 
-import io
+import contextlib
 import itertools
 import os
-import stat
-import warnings
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-import mindspore.dataset as ds
 import numpy as np
-from mindspore.dataset.transforms.transforms import TensorOperation
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-from mstl.data.checking.scan import DRAWINGS, PIXEL_LIMIT, examine
-from mstl.data.decode import eight_bits, is_cut_off, needs_pillow, to_ppm
+from mstl.config import Preprocessing
+from mstl.data.decode import eight_bits
 from mstl.data.finding.predict_inputs import Address, Unreadable
-from mstl.data.loading.loader import DUMP, PREFETCH, prefetch_size
+from mstl.data.loading.pixels import model_input
+from mstl.data.opening import UnreadableImage, broken
+from mstl.data.threads import ahead
 from mstl.errors import MstlError
-from mstl.runtime import mindspore_thread
 from mstl.runtime.devices import clamp_workers
-from mstl.runtime.memory import trim_memory
 
 ImageInput: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.uint8] | Image.Image | Address | Unreadable
 Faults: TypeAlias = list[str | None]  # for each image, why it cannot be read; None if it can
 Pixels: TypeAlias = NDArray[np.float32]
 
-# What Pillow would warn of is refused here, or harmless. Not by catch_warnings, which is not for several threads.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-
-CHUNK = 1024  # images in a pipeline, which takes a tenth of a second to start
-PLACEHOLDER = b"P6\n1 1\n255\n\0\0\0"  # what the pipeline gets in the place of an image that cannot be read
-
 
 def batches(
-    images: Iterable[ImageInput], transforms: Sequence[TensorOperation], batch_size: int
+    images: Iterable[ImageInput], preprocessing: Preprocessing, batch_size: int
 ) -> Iterator[tuple[Sequence[ImageInput], Faults, Pixels]]:
-    """Bring images to what a model expects, by MindSpore's C++ pipeline, while the last ones are being computed.
-
-    The images are taken in the calling thread, and the batches made in the MindSpore thread.
+    """Bring images to what a model expects, in threads, while the last ones are being computed.
 
     Args:
         images: Paths, image files as bytes, uint8 arrays ((H, W), (H, W, 1), (H, W, 3) or (H, W, 4)), Pillow's images,
-            and what :func:`mstl.data.finding.predict_inputs.find_images` yields; read as they are needed, 1,024 at a
-            time.
-        transforms: Operations on each image, such as :func:`mstl.data.loading.transforms.eval_transforms` returns.
+            and what :func:`mstl.data.finding.predict_inputs.find_images` yields; read as they are needed, a batch
+            ahead.
+        preprocessing: What the model expects.
         batch_size: Images in a batch.
 
     Yields:
@@ -56,18 +43,22 @@ def batches(
     Raises:
         MstlError: An image is none of the above.
     """
-    images = iter(images)
-    while pending := [checked(image) for image in itertools.islice(images, CHUNK)]:
-        while pending:
-            count = 0
-            for faults, pixels in mindspore_thread.read(by_pipeline, pending, transforms, batch_size):
-                part, count = pending[count : count + len(faults)], count + len(faults)
-                yield part, faults, pixels
-            pending = pending[count:]  # where there are any, the C++ decoder has refused one of the next ones
-            part, pending = pending[:batch_size], pending[batch_size:]
-            if part:
-                yield part, *one_by_one(part, transforms)
-        trim_memory()  # each pipeline has threads of its own, and what they freed would add up
+
+    def read(image: ImageInput) -> tuple[ImageInput, Pixels | str]:
+        try:
+            return image, model_input(content(image), preprocessing)
+        except UnreadableImage as error:
+            return image, error.detail
+        except OSError as error:
+            return image, " ".join((error.strerror or str(error)).split())
+
+    side = preprocessing.image_size
+    with contextlib.closing(ahead(read, map(checked, images), clamp_workers(), batch_size)) as results:
+        while part := list(itertools.islice(results, batch_size)):
+            pixels = [result for _, result in part if not isinstance(result, str)]
+            faults = [result if isinstance(result, str) else None for _, result in part]
+            array = np.stack(pixels) if pixels else np.empty((0, 3, side, side), np.float32)
+            yield [image for image, _ in part], faults, array
 
 
 def checked(image: ImageInput) -> ImageInput:
@@ -88,133 +79,25 @@ def checked(image: ImageInput) -> ImageInput:
     return image
 
 
-class ImageBytesSource:
-    """Encoded images with their numbers, for GeneratorDataset.
-
-    Attributes:
-        faults: For the number of each image that was asked for and cannot be read, why.
-    """
-
-    def __init__(self, images: Sequence[ImageInput]) -> None:
-        self.images = images
-        self.faults: dict[int, str] = {}
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], np.int32]:
-        try:
-            data = encoded(self.images[index])
-        except OSError as error:
-            self.faults[int(index)] = reason(self.images[index], error)
-            data = PLACEHOLDER
-        return np.frombuffer(data, np.uint8), np.int32(index)
-
-
-def by_pipeline(
-    images: Sequence[ImageInput], transforms: Sequence[TensorOperation], batch_size: int
-) -> Generator[tuple[Faults, Pixels], None, None]:
-    """Faults and pixels of images, in batches; ends early where the C++ decoder refuses one."""
-    source, dump = ImageBytesSource(images), Path(DUMP).absolute()
-    had_dump = os.path.lexists(dump)
-    options = {"shuffle": False, "num_parallel_workers": clamp_workers(), "python_multiprocessing": False}
-    dataset = ds.GeneratorDataset(source, ["image", "number"], **options)
-    dataset = dataset.map(transforms, input_columns="image", num_parallel_workers=clamp_workers())
-    dataset = dataset.batch(batch_size, drop_remainder=False, num_parallel_workers=1)
-    with prefetch_size(PREFETCH):
-        stream = dataset.create_tuple_iterator(num_epochs=1, output_numpy=True, do_copy=False)
-    try:
-        for pixels, numbers in stream:
-            faults = [source.faults.get(number) for number in numbers.tolist()]
-            yield faults, pixels[[fault is None for fault in faults]] if any(faults) else pixels
-    except RuntimeError:
-        if not had_dump:
-            dump.unlink(missing_ok=True)
-
-
-def one_by_one(images: Sequence[ImageInput], transforms: Sequence[TensorOperation]) -> tuple[Faults, Pixels]:
-    """Faults and pixels of a few images, each in a pipeline of its own; Pillow decodes what the C++ decoder refuses."""
-    all_faults: Faults = []
-    all_pixels: list[Pixels] = []
-    for image in images:
-        answer = next(mindspore_thread.read(by_pipeline, [image], transforms, 1), None)
-        if answer is None:
-            try:
-                answer = next(mindspore_thread.read(by_pipeline, [to_ppm(encoded(image))], transforms, 1))
-            except OSError as error:
-                answer = [reason(image, error)], np.empty(0, np.float32)
-        all_faults += answer[0]
-        all_pixels += list(answer[1])
-    return all_faults, np.array(all_pixels, np.float32)
-
-
-def encoded(image: ImageInput) -> bytes | NDArray[np.uint8]:
-    """An image as the bytes of a file that MindSpore's decoder shows correctly, upright and in colour.
+def content(image: ImageInput) -> str | os.PathLike[str] | bytes | Image.Image:
+    """A path, the content of a file, or an upright RGB image.
 
     Raises:
-        OSError: It does not exist, is not an image, is truncated, or has too many pixels.
-    """
-    if isinstance(image, np.ndarray):
-        image = Image.fromarray(image.squeeze(2) if image.shape[2:] == (1,) else image)
-    if isinstance(image, Image.Image):
-        return as_ppm(image)
-    data = content(image)
-    check_header(data)
-    return to_ppm(data) if needs_pillow(data) or is_cut_off(data) else data
-
-
-def as_ppm(image: Image.Image) -> bytes:
-    """Pillow's image as a PPM.
-
-    Raises:
-        OSError: It was opened, but cannot be read to its end.
-    """
-    try:
-        picture = eight_bits(ImageOps.exif_transpose(image)).convert("RGB")
-    except Exception as error:  # Pillow raises whatever its many decoders do
-        raise OSError(f"cannot be decoded: {error}") from error
-    return b"P6\n%d %d\n255\n" % picture.size + picture.tobytes()
-
-
-def content(image: str | os.PathLike[str] | bytes | Address | Unreadable) -> NDArray[np.uint8]:
-    """The bytes of an image file.
-
-    Raises:
-        OSError: It cannot be read.
+        UnreadableImage: Pillow's image was opened, but cannot be read to its end.
+        OSError: It cannot be downloaded, or is known to be unreadable.
     """
     if isinstance(image, Unreadable):
         raise OSError(image.reason)
-    if isinstance(image, (Address, bytes)):
-        return np.frombuffer(image if isinstance(image, bytes) else image.read(), np.uint8)
-    if not stat.S_ISREG(os.stat(image).st_mode):
-        raise OSError("neither a file nor a link to one")
-    return np.fromfile(image, np.uint8)
-
-
-def check_header(data: NDArray[np.uint8]) -> None:
-    """Refuse, before it is decoded, what would fill the memory, or what Pillow would start another program for.
-
-    Raises:
-        OSError: It is such a file, or no image at all.
-    """
+    if isinstance(image, Address):
+        return image.read()
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image.squeeze(2) if image.shape[2:] == (1,) else image)
+    if not isinstance(image, Image.Image):
+        return image
     try:
-        with Image.open(io.BytesIO(data.data)) as image:
-            pixels, kind = image.width * image.height, image.format
-    except UnidentifiedImageError as error:
-        raise OSError("not an image") from error
+        return eight_bits(ImageOps.exif_transpose(image)).convert("RGB")
     except Exception as error:  # Pillow raises whatever its many decoders do
-        raise OSError(f"cannot be decoded: {error}") from error
-    if pixels > PIXEL_LIMIT or kind in DRAWINGS:
-        raise OSError(f"{kind} of {pixels:,} pixels, which is not accepted as an image")
-
-
-def reason(image: ImageInput, error: OSError) -> str:
-    """Why an image cannot be read, as a sentence for users."""
-    if isinstance(image, (str, os.PathLike)):
-        detail = examine(image).detail
-        if detail:
-            return detail
-    return " ".join((error.strerror or str(error)).split())
+        raise broken(error) from error
 
 
 def path_of(image: ImageInput) -> str | None:

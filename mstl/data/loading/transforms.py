@@ -1,31 +1,63 @@
-"""Transforms: what happens to an image between the file and the model, as lists of MindSpore's operations."""
+"""Transforms: what happens to an image between the file and the model.
 
+A part of the image is resized by Pillow, in one way for everything. Augmentation then goes on with MindSpore's
+operations, on these pixels.
+"""
+
+import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import mindspore.dataset.transforms as transforms
 import mindspore.dataset.vision as vision
+import numpy as np
 from mindspore.dataset.transforms.transforms import TensorOperation
+from numpy.typing import NDArray
 
-from mstl.config import AUGMENTS, InterpolationName, Preprocessing
+from mstl.config import AUGMENTS, Preprocessing
+from mstl.data.loading.pixels import Source, scaled_mean_std, window_pixels
+from mstl.data.loading.windows import ChooseWindow, center, random_crop, whole
 from mstl.errors import MstlError
 
 # Of what happens to an image on its way to the model: the feature cache depends on it. Raise it with every change to
-# this file, decode.py or views.py that changes a pixel; tests/data/make_golden_transforms.py then renews the test.
-TRANSFORMS_VERSION = 1
+# this file, pixels.py, windows.py, decode.py or views.py that changes a pixel; then
+# tests/data/make_golden_transforms.py renews the test.
+TRANSFORMS_VERSION = 2
 
-Transforms: TypeAlias = Callable[[Preprocessing], list[TensorOperation]]
-
-INTERPOLATION: dict[InterpolationName, vision.Inter] = {
-    "bilinear": vision.Inter.LINEAR,
-    "bicubic": vision.Inter.BICUBIC,
-}
 AREA = (0.08, 1.0)  # of the image, in a random crop; with RATIO, Szegedy et al. 2014 and the tutorial
 RATIO = (0.75, 1.333)
 
 
-def train_transforms(preprocessing: Preprocessing, augment: str | None = "tutorial") -> list[TensorOperation]:
-    """The operations on a training image.
+@dataclass(frozen=True)
+class Transforms:
+    """What happens to an image between the file and the model.
+
+    Attributes:
+        preprocessing: What the model expects.
+        window: Chooses at random the part of an image that is resized.
+        operations: MindSpore's, on the (H, W, 3) uint8 pixels of that part, with random numbers of their own; the last
+            ones normalize. Empty where nothing is random: then the image is seen as in evaluation.
+    """
+
+    preprocessing: Preprocessing
+    window: ChooseWindow
+    operations: tuple[TensorOperation, ...]
+
+    def pixels(self, source: Source, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """The resized part of an image, which the operations then change: (H, W, 3).
+
+        Raises:
+            mstl.data.opening.UnreadableImage: The image cannot be used.
+        """
+        return window_pixels(source, self.window, self.preprocessing, rng)
+
+
+Augmentation: TypeAlias = Callable[[Preprocessing], Transforms]
+
+
+def train_transforms(preprocessing: Preprocessing, augment: str | None = "tutorial") -> Transforms:
+    """What happens to a training image.
 
     Args:
         preprocessing: What the model expects.
@@ -34,77 +66,62 @@ def train_transforms(preprocessing: Preprocessing, augment: str | None = "tutori
     Raises:
         MstlError: No augmentation of that name.
     """
-    return augmentation(augment)(preprocessing)
+    if augment is None or augment not in AUGMENTATIONS:
+        raise MstlError(f"unknown augment {augment!r}: choose one of {', '.join(AUGMENTS)}")
+    return AUGMENTATIONS[augment](preprocessing)
 
 
-def eval_transforms(preprocessing: Preprocessing, augment: str | None = "tutorial") -> list[TensorOperation]:
-    """The operations on a validation image, for a model that was trained with ``augment``.
-
-    Raises:
-        MstlError: No augmentation of that name.
-    """
-    augmentation(augment)  # a wrong name is as wrong here
-    return (squeezed if augment == "food" else centered)(preprocessing)
+def eval_transforms(preprocessing: Preprocessing) -> Transforms:
+    """Nothing random: what happens to an image in validation, evaluation and prediction."""
+    return Transforms(preprocessing, center(preprocessing), ())
 
 
-def augmentation(name: str | None) -> Transforms:
-    """What lists the operations of an augmentation.
-
-    Raises:
-        MstlError: No augmentation of that name.
-    """
-    if name is None or name not in AUGMENTATIONS:
-        raise MstlError(f"unknown augment {name!r}: choose one of {', '.join(AUGMENTS)}")
-    return AUGMENTATIONS[name]
+def cropped_for(preprocessing: Preprocessing, augment: str | None) -> Preprocessing:
+    """The preprocessing of a model that is trained with an augmentation: only food's sees whole images."""
+    return dataclasses.replace(preprocessing, crop="whole" if augment == "food" else "center")
 
 
-def tutorial(preprocessing: Preprocessing) -> list[TensorOperation]:
+def tutorial(preprocessing: Preprocessing) -> Transforms:
     """MindSpore's tutorial: a random crop of random size and aspect ratio, flipped horizontally half of the time."""
-    return [random_crop(preprocessing, AREA), vision.RandomHorizontalFlip(0.5), *normalize(preprocessing)]
+    return augmented_crop(preprocessing, AREA, vision.RandomHorizontalFlip(0.5))
 
 
-def food(preprocessing: Preprocessing) -> list[TensorOperation]:
+def food(preprocessing: Preprocessing) -> Transforms:
     """For objects without an upright: a square of 300 pixels, rotated, cropped to 224, flipped, sometimes grey.
 
     At another image size, the square is larger in proportion.
     """
     size = preprocessing.image_size
-    side = round(size * 300 / 224)
-    return [
-        vision.Decode(),
-        vision.Resize((side, side), INTERPOLATION[preprocessing.interpolation]),
+    operations = (
         vision.RandomRotation(45),
         vision.CenterCrop(size),
         vision.RandomHorizontalFlip(0.5),
         vision.RandomVerticalFlip(0.5),
         transforms.RandomApply([vision.RandomColorAdjust(saturation=(0, 0))], 0.1),  # RandomGrayscale, but in C++
-        *normalize(preprocessing),
-    ]
+    )
+    return Transforms(preprocessing, whole(round(size * 300 / 224)), (*operations, *normalize(preprocessing)))
 
 
-def light(preprocessing: Preprocessing) -> list[TensorOperation]:
+def light(preprocessing: Preprocessing) -> Transforms:
     """For few images, or fine differences: the crop keeps at least half of the image, colours change a little."""
-    return [
-        random_crop(preprocessing, (0.5, 1.0)),
-        vision.RandomHorizontalFlip(0.5),
-        vision.RandomColorAdjust(brightness=0.1, contrast=0.1, saturation=0.1),
-        *normalize(preprocessing),
-    ]
+    colors = vision.RandomColorAdjust(brightness=0.1, contrast=0.1, saturation=0.1)
+    return augmented_crop(preprocessing, (0.5, 1.0), vision.RandomHorizontalFlip(0.5), colors)
 
 
-def strong(preprocessing: Preprocessing) -> list[TensorOperation]:
+def strong(preprocessing: Preprocessing) -> Transforms:
     """For long training: RandAugment (Cubuk et al. 2020), colours, and random erasing (Zhong et al. 2020)."""
     size = preprocessing.image_size
     erase = transforms.RandomChoice([vision.CutOut(size // part, is_hwc=False) for part in (6, 4, 3, 2)])
-    return [
-        random_crop(preprocessing, AREA),
+    most = augmented_crop(
+        preprocessing,
+        AREA,
         vision.RandomHorizontalFlip(0.5),
         transforms.RandomChoice(rand_augment()),
         transforms.RandomChoice(rand_augment()),
         vision.RandomColorAdjust(brightness=0.3, contrast=0.3, saturation=0.3),
-        *normalize(preprocessing),
-        transforms.RandomApply([erase], 0.25),  # after normalising, so that 0 is the mean colour
-    ]
+    )
+    # After normalizing, so that 0 is the mean colour
+    return Transforms(preprocessing, most.window, (*most.operations, transforms.RandomApply([erase], 0.25)))
 
 
 def rand_augment() -> list[TensorOperation]:
@@ -131,49 +148,22 @@ def rand_augment() -> list[TensorOperation]:
     ]
 
 
-def centered(preprocessing: Preprocessing) -> list[TensorOperation]:
-    """The shorter side resized to ``resize`` pixels, then a centre crop."""
-    return [
-        vision.Decode(),
-        vision.Resize(preprocessing.resize, INTERPOLATION[preprocessing.interpolation]),
-        vision.CenterCrop(preprocessing.image_size),
-        *normalize(preprocessing),
-    ]
-
-
-def squeezed(preprocessing: Preprocessing) -> list[TensorOperation]:
-    """The whole image, resized to the model's square input."""
-    size = preprocessing.image_size
-    return [
-        vision.Decode(),
-        vision.Resize((size, size), INTERPOLATION[preprocessing.interpolation]),
-        *normalize(preprocessing),
-    ]
-
-
-def random_crop(preprocessing: Preprocessing, area: tuple[float, float]) -> TensorOperation:
-    """A random crop of random aspect ratio, decoded and resized to the model's square input.
-
-    Args:
-        preprocessing: What the model expects.
-        area: Smallest and largest share of the image that the crop covers.
-    """
-    return vision.RandomCropDecodeResize(
-        preprocessing.image_size, area, RATIO, interpolation=INTERPOLATION[preprocessing.interpolation]
-    )
+def augmented_crop(preprocessing: Preprocessing, area: tuple[float, float], *operations: TensorOperation) -> Transforms:
+    """A random crop that covers so much of the image, then these operations."""
+    crop = random_crop(preprocessing.image_size, area, RATIO)
+    return Transforms(preprocessing, crop, (*operations, *normalize(preprocessing)))
 
 
 def normalize(preprocessing: Preprocessing) -> list[TensorOperation]:
     """From (H, W, C) values of 0 to 255 to what the model expects, (C, H, W)."""
-    mean = [255 * value for value in preprocessing.mean]
-    std = [255 * value for value in preprocessing.std]
+    mean, std = scaled_mean_std(preprocessing)
     return [vision.Normalize(mean=mean, std=std), vision.HWC2CHW()]
 
 
-AUGMENTATIONS: dict[str, Transforms] = {  # of every name in mstl.config.AUGMENTS
+AUGMENTATIONS: dict[str, Augmentation] = {  # of every name in mstl.config.AUGMENTS
     "tutorial": tutorial,
     "food": food,
     "light": light,
     "strong": strong,
-    "none": centered,
+    "none": eval_transforms,
 }

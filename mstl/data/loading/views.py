@@ -7,32 +7,31 @@ own.
 """
 
 import contextlib
-import io
 import random
-from collections import deque
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import mindspore.dataset as ds
 import numpy as np
-from mindspore.dataset import transforms, vision
+from mindspore.dataset import transforms
 from mindspore.dataset.transforms.transforms import TensorOperation
 from numpy.typing import NDArray
 
 from mstl.config import SEEDS
-from mstl.data.decode import read_image_bytes, upright
-from mstl.errors import MstlError
+from mstl.data.loading.loader import cannot_read
+from mstl.data.loading.pixels import model_input
+from mstl.data.loading.transforms import Transforms
+from mstl.data.opening import UnreadableImage
+from mstl.data.threads import ahead
 from mstl.runtime.devices import clamp_workers
 
-Pixels: TypeAlias = NDArray[np.uint8]
-Image: TypeAlias = NDArray[Any]  # uint8 pixels at first, float32 once they are normalised
+Image: TypeAlias = NDArray[Any]  # uint8 pixels at first, float32 once they are normalized
 
 
 def view_batches(
     paths: Sequence[str],
     digests: Sequence[str],
-    operations: Sequence[TensorOperation],
+    transforms: Transforms,
     batch_size: int,
     view: int,
     seed: int,
@@ -43,7 +42,7 @@ def view_batches(
     Args:
         paths: The image files.
         digests: The SHA-256 of each file's content, or the beginning of it, in hexadecimal.
-        operations: On each image, such as :func:`mstl.data.loading.transforms.train_transforms` returns.
+        transforms: What happens to each image; from :func:`mstl.data.loading.transforms.train_transforms`.
         batch_size: Images in a batch.
         view: Number of the view.
         seed: Random seed.
@@ -55,29 +54,29 @@ def view_batches(
     Raises:
         MstlError: An image cannot be read.
     """
-    operations = on_pixels(operations)
+
+    def read(item: tuple[str, str]) -> tuple[Image, np.random.Generator]:
+        path, digest = item
+        rng = np.random.default_rng([int(digest, 16), view, seed])
+        try:
+            if not transforms.operations:
+                return model_input(path, transforms.preprocessing), rng
+            return transforms.pixels(path, rng), rng
+        except UnreadableImage as error:
+            raise cannot_read(path, error) from error
+
+    threads = clamp_workers(workers)
     batch: list[NDArray[np.float32]] = []
-    with contextlib.closing(decoded(paths, clamp_workers(workers))) as images:
-        for pixels, digest in zip(images, digests, strict=True):
-            rng = np.random.default_rng([int(digest, 16), view, seed])
+    # MindSpore's operations are seeded by a global number: they run here, one image after the other
+    with contextlib.closing(ahead(read, zip(paths, digests, strict=True), threads, threads)) as images:
+        for pixels, rng in images:
             with global_seeds_kept():
-                batch.append(augmented(pixels, operations, rng))
+                batch.append(augmented(pixels, transforms.operations, rng))
             if len(batch) == batch_size:
                 yield np.stack(batch)
                 batch = []
     if batch:
         yield np.stack(batch)
-
-
-def on_pixels(operations: Sequence[TensorOperation]) -> list[TensorOperation]:
-    """Operations on an image file, as operations on its pixels."""
-    first, *others = operations
-    if isinstance(first, vision.Decode):
-        return others
-    if isinstance(first, vision.RandomCropDecodeResize):
-        crop = vision.RandomResizedCrop(first.size, first.scale, first.ratio, first.interpolation, first.max_attempts)
-        return [crop, *others]
-    raise ValueError(f"{type(first).__name__} does not decode: it cannot be the first operation on a file")
 
 
 def augmented(pixels: Image, operations: Sequence[TensorOperation], rng: np.random.Generator) -> Image:
@@ -108,36 +107,3 @@ def global_seeds_kept() -> Iterator[None]:
         ds.config.set_seed(seed)
         random.setstate(of_python)
         np.random.set_state(of_numpy)
-
-
-def decoded(paths: Sequence[str], threads: int) -> Generator[Pixels, None, None]:
-    """The pixels of each image, in order, decoded in threads a few images ahead: large ones would fill the memory.
-
-    Raises:
-        MstlError: An image cannot be read.
-    """
-    pending: deque[Future[Pixels]] = deque()
-    pool = ThreadPoolExecutor(threads)
-    try:
-        for path in paths:
-            pending.append(pool.submit(read_pixels, path))
-            if len(pending) > threads:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def read_pixels(path: str) -> Pixels:
-    """(H, W, 3) pixels of an image file, by Pillow, which decodes as MindSpore does.
-
-    Raises:
-        MstlError: It cannot be read.
-    """
-    try:
-        return np.asarray(upright(io.BytesIO(read_image_bytes(path).data), reduce=False))
-    except OSError as error:
-        raise MstlError(
-            f"cannot read {path} ({error.strerror or error}): repair it, or start again without it"
-        ) from error

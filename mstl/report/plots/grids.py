@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mstl.data.decode import upright
+from mstl.config import Preprocessing
+from mstl.data.loading.pixels import center_pixels
+from mstl.data.opening import UnreadableImage
 from mstl.evaluation.metrics import Evaluation
 from mstl.report.plots.fonts import legible
 from mstl.report.plots.style import MARK, RIGHT, WRONG, label, new_figure, share
@@ -113,7 +115,7 @@ def image_or_grey(path: str | os.PathLike[str], side: int = 256) -> NDArray[np.u
     """An image's :func:`middle_square`; grey if it cannot be read, as its file may be gone by now."""
     try:
         return middle_square(path, side)
-    except Exception:  # Pillow raises whatever its many decoders do
+    except UnreadableImage:
         return np.full((side, side, 3), GREY, np.uint8)
 
 
@@ -121,8 +123,6 @@ def middle_square(path: str | os.PathLike[str], side: int = 256) -> NDArray[np.u
     """The middle square of an image, ``side`` pixels wide: (side, side, 3).
 
     Raises:
-        OSError: It cannot be read.
+        UnreadableImage: It cannot be used.
     """
-    from PIL import ImageOps
-
-    return np.asarray(ImageOps.fit(upright(path), (side, side)))
+    return center_pixels(path, Preprocessing(side, side, "bicubic"))

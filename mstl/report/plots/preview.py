@@ -1,16 +1,14 @@
 """What the model sees of images: as evaluated, and augmented."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from mindspore.dataset.transforms.transforms import TensorOperation
 from numpy.typing import NDArray
 
 from mstl.config import Preprocessing
 from mstl.data.dataset import ImageSet, subset
 from mstl.data.loading.loader import Loader
-from mstl.data.loading.transforms import eval_transforms, train_transforms
+from mstl.data.loading.transforms import Transforms, cropped_for, eval_transforms, train_transforms
 from mstl.report.gradcam import to_pixels
 from mstl.report.plots.fonts import legible
 from mstl.report.plots.style import label, new_figure
@@ -35,9 +33,9 @@ def augmentation_sheet(
     """
     rows = min(max(1, count // COLUMNS), len(image_set))
     chosen = draw(image_set.labels, rows, np.random.default_rng(seed))
-    plain = views(image_set, chosen, eval_transforms(preprocessing, augment), preprocessing)
+    plain = views(image_set, chosen, eval_transforms(cropped_for(preprocessing, augment)))
     repeated = np.repeat(chosen, COLUMNS - 1)
-    augmented = views(image_set, repeated, train_transforms(preprocessing, augment), preprocessing, seed)
+    augmented = views(image_set, repeated, train_transforms(preprocessing, augment), seed)
     figure = new_figure(1.9 * COLUMNS, 1.95 * rows + 0.7)
     grid = figure.subplots(rows, COLUMNS, squeeze=False)
     for row, axes in enumerate(grid):
@@ -66,13 +64,12 @@ def draw(labels: NDArray[np.int32], count: int, rng: np.random.Generator) -> NDA
 def views(
     image_set: ImageSet,
     indices: NDArray[np.int64],
-    transforms: Sequence[TensorOperation],
-    preprocessing: Preprocessing,
+    transforms: Transforms,
     seed: int | None = None,
 ) -> NDArray[np.uint8]:
     """The images as the model gets them, turned back into pixels: (n, size, size, 3)."""
     loader = Loader(subset(image_set, indices), transforms, batch_size=COLUMNS, seed=seed)
-    pixels = to_pixels(np.concatenate([images.asnumpy() for images, _ in loader.batches()]), preprocessing)
+    pixels = to_pixels(np.concatenate([images.asnumpy() for images, _ in loader.batches()]), transforms.preprocessing)
     in_order = np.empty_like(pixels)
     in_order[loader.order()] = pixels
     return in_order
