@@ -5,16 +5,8 @@ from pathlib import Path
 
 from mstl.data.finding.folder import make_dataset
 from mstl.data.finding.found import FoundSplits, Split
-from mstl.data.finding.list_file import read_rows, samples_of_list
-from mstl.data.finding.list_splits import (
-    TEST_NAMES,
-    TRAIN_NAMES,
-    VAL_NAMES,
-    find_list,
-    only_csv,
-    splits_of_list,
-    three_parts,
-)
+from mstl.data.finding.list_options import FOUND, ListOptions
+from mstl.data.finding.list_splits import list_of, only_csv, splits_of_list, splits_of_lists, three_parts
 from mstl.data.finding.not_classes import copies, named, refuse_misread
 from mstl.data.finding.part_folders import Parts, is_dataset
 from mstl.data.finding.part_names import Part, is_beside, is_container
@@ -26,24 +18,28 @@ from mstl.errors import MstlError
 logger = logging.getLogger("mstl")
 
 
-def find_splits(where: Path) -> FoundSplits:
+def find_splits(where: Path, options: ListOptions = FOUND) -> FoundSplits:
     """The samples of a folder or a list file. What else lies in the folder is logged in one line.
+
+    Args:
+        where: The folder or the list file.
+        options: How lists are to be read.
 
     Raises:
         MstlError: Something cannot be read, is wrong, or has no training images; or folders are parts or datasets under
             names that do not say which.
     """
     if where.is_file():
-        return splits_of_list(where)
+        return splits_of_list(where, options)
     unused: list[Unused] = []
-    shape = descend(Shape(where), unused)
+    shape = descend(Shape(where), unused, options)
     parts = Parts.of(shape)
     if "train" in parts.chosen:
         unused += beside_parts(parts)
         splits = {part: class_folders(folder, part, unused) for part, folder in parts.chosen.items()}
         log_unused(unused)
         return three_parts(splits["train"], splits.get("val"), splits.get("test"))
-    if listed := splits_of_lists(shape.path):
+    if listed := splits_of_lists(shape.path, options):
         log_unused(unused)
         return listed
     refuse_without_train(parts)
@@ -51,24 +47,6 @@ def find_splits(where: Path) -> FoundSplits:
     unused += loose(shape, with_images=False)
     log_unused(unused)
     return FoundSplits(split)
-
-
-def splits_of_lists(where: Path) -> FoundSplits | None:
-    """The samples of the lists in a folder; None if there are none."""
-    train_list, val_list, test_list = (find_list(where, names) for names in (TRAIN_NAMES, VAL_NAMES, TEST_NAMES))
-    if train_list:
-        logger.info("data: the list %s is used; folders and files count only where it names them", train_list)
-        own = splits_of_list(train_list)
-        return three_parts(
-            own.train,
-            samples_of_list(val_list, read_rows(val_list), "val") if val_list else own.val,
-            samples_of_list(test_list, read_rows(test_list), "test") if test_list else own.test,
-        )
-    only = only_csv(where)
-    if only:
-        logger.info("data: the list %s is used; folders and files count only where it names them", only)
-        return splits_of_list(only)
-    return None
 
 
 def class_folders(shape: Shape, part: Part, unused: list[Unused]) -> Split:
@@ -122,26 +100,27 @@ def held_out_folder(where: Path) -> Path:
     return where if "train" in chosen or held_out is None else held_out.path
 
 
-def descend(shape: Shape, unused: list[Unused]) -> Shape:
+def descend(shape: Shape, unused: list[Unused], options: ListOptions) -> Shape:
     """The folder itself, or the one inside it that holds the dataset, as in the top folder of an archive.
 
     Args:
         shape: The folder.
         unused: Gets what lies beside the way.
+        options: How lists are to be read.
     """
-    while inner := dataset_inside(shape):
+    while inner := dataset_inside(shape, options):
         unused += siblings(shape, inner) + loose(shape)
         shape = inner
         logger.info("data: in %s", printable(shape.path))
     return shape
 
 
-def dataset_inside(shape: Shape) -> Shape | None:
+def dataset_inside(shape: Shape, options: ListOptions = FOUND) -> Shape | None:
     """The folder inside a folder that holds all of its data; None if the folder itself does."""
     filled = shape.filled
-    if has_list(shape) or not filled:
+    if has_list(shape, options) or not filled:
         return None
-    if len(filled) == 1 and (is_dataset(filled[0]) or has_list(filled[0])):
+    if len(filled) == 1 and (is_dataset(filled[0]) or has_list(filled[0], options)):
         return filled[0]
     if Parts.of(shape).chosen:
         return None
@@ -158,6 +137,6 @@ def dataset_inside(shape: Shape) -> Shape | None:
     return containers[0] if only and containers[0].filled else None
 
 
-def has_list(shape: Shape) -> bool:
+def has_list(shape: Shape, options: ListOptions) -> bool:
     """Whether the lists in a folder say what its data is."""
-    return bool(find_list(shape.path, TRAIN_NAMES) or only_csv(shape.path))
+    return bool(list_of(shape.path, "train", options) or only_csv(shape.path, options))

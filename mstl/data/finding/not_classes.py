@@ -2,8 +2,7 @@
 
 import filecmp
 import logging
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mstl.data.finding.part_folders import Parts, is_dataset
 from mstl.data.finding.part_names import are_pieces, is_beside, is_container, part_of
@@ -28,9 +27,9 @@ def refuse_misread(shape: Shape) -> dict[str, str]:
     Raises:
         MstlError: They are parts, datasets or pieces of one.
     """
-    refuse_parts(shape)
-    refuse_pieces(shape)
     leave_out = once_more(shape)
+    refuse_parts(shape, leave_out)
+    refuse_pieces(shape)
     folders = [folder for folder in shape.filled if folder.name not in leave_out]
     same = alike(folders)
     if same:
@@ -43,17 +42,18 @@ def refuse_misread(shape: Shape) -> dict[str, str]:
     return leave_out
 
 
-def refuse_parts(shape: Shape) -> None:
-    """Refuse folders that are called like parts, or are datasets in parts.
+def refuse_parts(shape: Shape, leave_out: Collection[str]) -> None:
+    """Refuse folders that are called like parts, or are datasets in parts, but for those that are left out.
 
     Raises:
         MstlError: There are some.
     """
     parts, filled = Parts.of(shape), shape.filled
-    if parts.chosen:
+    inner = [folder for folders in parts.candidates.values() for folder in folders if folder.name not in leave_out]
+    if inner:
         raise MstlError(
-            f"{shape.path} holds {named([folders[0] for folders in parts.candidates.values()])} itself, with class "
-            "folders in them: put all parts side by side, in one folder"
+            f"{shape.path} holds {named(inner)} itself, with class folders there: put all parts side by side, in one "
+            "folder"
         )
     if filled and all(folder.name in parts.named for folder in filled):
         raise MstlError(
@@ -110,11 +110,21 @@ def alike(folders: Sequence[Shape]) -> list[Shape]:
         for folder in folders
         if len(folder.bottom().images) < len(folder.bottom().filled)
     }
-    names, _ = Counter(inside.values()).most_common(1)[0] if inside else (frozenset[str](), 0)
-    same = [folder for folder in folders if inside.get(folder.name) and inside[folder.name] <= names]
+    names: frozenset[str] = max(
+        inside.values(),
+        key=lambda most: (sum(share(other, most) for other in inside.values()), len(most)),
+        default=frozenset(),
+    )
+    same = [folder for folder in folders if share(inside.get(folder.name, frozenset()), names)]
     ordinary = all(part_of(name) or is_container(name) or is_beside(name) for name in names)
     parts_of_classes = ordinary and not any(is_dataset(folder) for folder in same)
     return same if len(names) > 1 and 2 * len(same) > len(folders) > 1 < len(same) and not parts_of_classes else []
+
+
+def share(one: frozenset[str], most: frozenset[str]) -> bool:
+    """Whether the folders in one folder are those in another one, or most of them, and two at least."""
+    both = one & most
+    return bool(both) and (one <= most or (len(both) > 1 and 2 * len(both) > len(one)))
 
 
 def copies(shape: Shape) -> list[Shape]:
@@ -126,11 +136,15 @@ def copies(shape: Shape) -> list[Shape]:
 
 
 def is_copy(one: Shape, other: Shape) -> bool:
-    """Whether two folders hold the same: all names, and the content of the first file of each folder."""
+    """Whether two folders hold the same: names and sizes of all files, and the content of three in each folder."""
     one, other = one.bottom(), other.bottom()
     if one.files != other.files or [f.name for f in one.filled] != [f.name for f in other.filled]:
         return False
-    if one.files and not filecmp.cmp(one.path / one.files[0], other.path / other.files[0], shallow=False):
+    pairs = [(one.path / name, other.path / name) for name in one.files]
+    if not all(first.stat().st_size == second.stat().st_size for first, second in pairs):
+        return False
+    looked_at = {*pairs[:1], *pairs[len(pairs) // 2 :][:1], *pairs[-1:]}
+    if not all(filecmp.cmp(first, second, shallow=False) for first, second in looked_at):
         return False
     return all(is_copy(*pair) for pair in zip(one.filled, other.filled, strict=True))
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from mstl.data.finding.folder import visible
 from mstl.data.finding.other_folders import why_no_data
 from mstl.data.finding.part_names import Part, is_beside, is_container, part_of
 from mstl.data.image_files import has_image_suffix
+from mstl.errors import MstlError
 
 LOOKED_AT = 20  # files without the suffix of an image, to find out whether a folder holds images all the same
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
@@ -33,9 +33,23 @@ class Shape:
         self.above = (*above, os.path.realpath(path))
 
     @cached_property
+    def entries(self) -> tuple[list[str], list[str]]:
+        """The names of the folders and of the files in it, without hidden ones, sorted."""
+        names: tuple[list[str], list[str]] = ([], [])
+        try:
+            with os.scandir(self.path) as found:  # knows what is a folder without another look, unless it is a link
+                for entry in found:
+                    if not entry.name.startswith("."):
+                        is_folder = os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
+                        names[not is_folder].append(entry.name)
+        except OSError as error:
+            raise MstlError(f"cannot read the folder {self.path}: {error.strerror or error}") from error
+        return sorted(names[0]), sorted(names[1])
+
+    @property
     def inside(self) -> list[Path]:
         """The folders in it."""
-        return [self.path / name for name in visible(self.path) if (self.path / name).is_dir()]
+        return [self.path / name for name in self.entries[0]]
 
     @cached_property
     def skipped(self) -> dict[str, str]:
@@ -53,11 +67,10 @@ class Shape:
         """The folders that hold images."""
         return [folder for folder in self.folders if folder.holds_images]
 
-    @cached_property
+    @property
     def files(self) -> list[str]:
         """The names of the files in it."""
-        folders = {path.name for path in self.inside}
-        return [name for name in visible(self.path) if name not in folders]
+        return self.entries[1]
 
     @cached_property
     def images(self) -> list[str]:
