@@ -1,7 +1,9 @@
 """``mstl cache``: what it prints, and what is left after it."""
 
+import logging
 import os
 import time
+import zipfile
 
 import click
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from mstl.commands import cache_command
+from mstl.data.finding import archive
 from mstl.features.cache_folders import features_folder, list_folders
 from mstl.features.feature_cache import FeatureCache
 
@@ -100,7 +103,7 @@ def test_an_unknown_name_is_one_line_and_removes_nothing():
     done = run("clear", folder.name[:12], "resnet50")
     assert done.exit_code == 1
     assert done.output.splitlines() == [
-        "mstl: error: no cached features are named 'resnet50': `mstl cache list` shows the names"
+        "mstl: error: nothing in the cache is named 'resnet50': `mstl cache list` shows the names"
     ]
     assert folder.exists()
 
@@ -110,6 +113,65 @@ def test_a_size_that_is_none(monkeypatch):
     done = run("list")
     assert done.exit_code == 1 and done.output.startswith("mstl: error: MSTL_CACHE_SIZE is 'plenty'")
     assert run("clear").exit_code == 0
+
+
+def unpack(path, members):
+    with zipfile.ZipFile(path, "w") as zipped:
+        for name, content in members.items():
+            zipped.writestr(name, content)
+    return archive.unpacked(path)
+
+
+def test_list_of_unpacked_archives(tmp_path):
+    older = unpack(tmp_path / "pets.zip", {"cat/1.jpg": b"x" * 3000, "dog/1.jpg": b"y" * 2000})
+    newer = unpack(tmp_path / "flowers.zip", {"rose/1.jpg": b"z" * 700})
+    moment = time.mktime((2024, 3, 5, 7, 9, 0, 0, 0, -1))
+    os.utime(older / ".mstl-unpacked.json", (moment, moment))
+    _, empty, head, first, second, total = run("list").output.splitlines()
+    assert empty == "" and head.split() == ["name", "files", "size", "unpacked", "last", "used", "archive"]
+    assert first.split()[:2] == [newer.name, "1"] and first.split()[-1] == str(tmp_path / "flowers.zip")
+    day = time.strftime("%Y-%m-%d")
+    assert second.split()[0] == older.name and second.split()[1] == "2"
+    assert second.split()[4] == day and second.split()[-3:] == ["2024-03-05", "07:09", str(tmp_path / "pets.zip")]
+    assert total.endswith(f"of unpacked archives in {tmp_path / 'home' / 'data'}")
+    assert archive.unpacked(tmp_path / "pets.zip") == older
+    assert run("list").output.splitlines()[3].startswith(older.name), "it was used last"
+
+
+def test_clear_one_archive_and_all(tmp_path):
+    pets = unpack(tmp_path / "pets.zip", {"cat/1.jpg": b"x" * 3000})
+    flowers = unpack(tmp_path / "flowers.zip", {"rose/1.jpg": b"z" * 700})
+    features = fill(DESCRIPTION, 300)
+    demo = tmp_path / "home" / "data" / "Canidae"  # a download, which is no copy
+    demo.mkdir()
+    assert run("clear", "pets", "nothing").exit_code == 1 and pets.exists()
+    assert run("clear", "pets").exit_code == 0
+    assert not pets.exists() and flowers.exists() and features.exists()
+    assert archive.unpacked(tmp_path / "pets.zip") == pets, "unpacked again"
+    assert (pets / "cat" / "1.jpg").read_bytes() == b"x" * 3000
+    assert run("clear").exit_code == 0
+    assert not pets.exists() and not flowers.exists() and not features.exists() and demo.exists()
+    assert (tmp_path / "pets.zip").exists() and (tmp_path / "flowers.zip").exists()
+    assert run("clear").output == "0 B freed\n"
+
+
+def test_a_name_that_may_mean_two_archives(tmp_path):
+    folders = [unpack(tmp_path / "pets.zip", {"cat/1.jpg": b"x" * size}) for size in (10, 20)]
+    done = run("clear", "pets")
+    assert done.exit_code == 1 and all(folder.name in done.output and folder.exists() for folder in folders)
+
+
+def test_what_a_killed_process_has_left_is_cleared_and_what_one_writes_is_not(tmp_path):
+    data = tmp_path / "home" / "data"
+    for name in ("pets-0123456789ab", "cars-0123456789ab"):
+        (data / f".{name}-01234567").mkdir(parents=True)
+        (data / f".{name}-01234567" / "1.jpg").write_bytes(b"x" * 1000)
+    assert run("list").output.count("unfinished") == 2
+    logging.getLogger("mstl").handlers.clear()  # so that messages go where the next run's output goes
+    with archive.lock(data / "cars-0123456789ab"):
+        done = run("clear")
+    assert "1 KB freed" in done.output and "cars-0123456789ab" in done.output and "another process" in done.output
+    assert [path.name for path in data.iterdir() if path.is_dir()] == [".cars-0123456789ab-01234567"]
 
 
 @pytest.mark.parametrize("name", ["list", "clear"])

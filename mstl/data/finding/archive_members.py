@@ -118,37 +118,42 @@ def tar_members(path: Path, kind: str, limits: Limits, guessed: Said) -> Iterato
     Raises:
         MstlError: A member is a link, or no regular file.
     """
-    names: dict[str, str] = {}
+    names: dict[str, str] | None = None
     with open_tar(path, kind, limits) as archive:
         for member in archive:
             if not member.isfile() and not member.isdir():
                 what = "a link" if member.issym() or member.islnk() else "not a regular file"
                 raise MstlError(f"{path} holds {member.name!r}, which is {what}")
             limits.take(1, member.size)
-            if not names and not_unicode(member.name):
+            if names is None and not_certain(member):
                 names = names_in_tar(path, kind, limits, guessed)
-            name = names.get(member.name, member.name)
+            name = (names or {}).get(member.name, member.name)
             yield Member(name, member.isdir(), member.size, lambda member=member: content_of(archive, member))  # type: ignore[misc]
         read_to_the_end(archive)
 
 
-def not_unicode(name: str) -> bool:
-    """Whether a name has bytes that are not UTF-8, which tarfile gives as surrogates."""
-    return any("\udc80" <= char <= "\udcff" for char in name)
+def raw_name(member: tarfile.TarInfo) -> bytes:
+    """The name of a member of a tar as it is stored; b"" where a header of POSIX says that it is UTF-8."""
+    return b"" if "path" in member.pax_headers else member.name.encode("utf-8", "surrogateescape")
+
+
+def not_certain(member: tarfile.TarInfo) -> bool:
+    """Whether a name is neither ASCII nor UTF-8 for certain, so that it must be read as all others are."""
+    raw = raw_name(member)
+    return not raw.isascii() and not encoding_of([raw]).certain
 
 
 def names_in_tar(path: Path, kind: str, limits: Limits, guessed: Said) -> dict[str, str]:
-    """The names in a tar that are not UTF-8, in the encoding in which all of them make sense."""
+    """The names in a tar in the encoding in which all of them make sense, by their names as tarfile has them."""
     with open_tar(path, kind, limits) as archive:
-        stored = [member.name for member in archive if not_unicode(member.name)]
-    raw = [name.encode("utf-8", "surrogateescape") for name in stored]
-    guess = encoding_of(raw)
-    if guess.makes_sense:  # else their bytes stay as they are: tar names no encoding that would apply
-        names = [name.decode(guess.encoding) for name in raw]
-    else:
-        names = stored
-    guessed(guess, names[0])
-    return dict(zip(stored, names, strict=True))
+        stored = {member.name: raw for member in archive if not (raw := raw_name(member)).isascii()}
+    guess = encoding_of(stored.values())
+    if guess.certain:
+        return {}
+    names = {name: raw.decode(guess.encoding) for name, raw in stored.items()} if guess.makes_sense else {}
+    name = next(iter(stored))
+    guessed(guess, names.get(name, name))
+    return names  # where they make no sense, their bytes stay as they are: tar has no encoding that would apply
 
 
 def decompressed(path: Path, kind: str) -> IO[bytes]:

@@ -99,7 +99,12 @@ def encoding_of(names: Collection[bytes]) -> Guess:
     """
     parts = {part for name in names if not name.isascii() for part in name.split(b"/") if not part.isascii()}
     some = sorted(parts)[:: max(1, len(parts) // SAMPLE)]
-    found = {encoding: sense_in(encoding, some) for encoding in ENCODINGS if decodes(encoding, parts)}
+    found: dict[str, float] = {}
+    for encoding in ENCODINGS:
+        if decodes(encoding, parts):
+            found[encoding] = sense_in(encoding, some)
+            if found[encoding] == 1:  # no later one can make more
+                break
     best = max(found, key=lambda encoding: found[encoding])  # the first of several
     if found[best] >= FLOOR:
         return Guess(best, True)
@@ -137,11 +142,11 @@ def sense_in(encoding: str, parts: Collection[bytes]) -> float:
 def folders_and_file(name: str) -> list[str] | None:
     """The parts of a member's name, from the outermost folder on; None if it would land outside of its folder.
 
-    Backslashes divide as slashes do: some Windows tools write them.
+    Backslashes divide as slashes do: some Windows tools write them. The folder itself, as in a tar of ``.``, has none.
     """
     path = PureWindowsPath(name)  # knows the separators and absolute paths of all systems
     parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".")]
-    if path.anchor or ".." in parts or not parts or any(PureWindowsPath(part).drive for part in parts):
+    if path.anchor or ".." in parts or not name or any(PureWindowsPath(part).drive for part in parts):
         return None
     return parts
 

@@ -37,7 +37,7 @@ class Places:
             MstlError: It would land outside of the folder, or where another one is.
         """
         parts = folders_and_file(name)
-        if parts is None:
+        if parts is None or not (parts or is_folder):
             raise MstlError(f"{self.path} holds {name!r}, which would land outside its folder")
         if any(map(is_device, parts)):
             self.note("left out (the name of a device for Windows)", name)

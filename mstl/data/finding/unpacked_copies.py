@@ -1,6 +1,7 @@
 """Unpacked copies of archives: what lies in ``$MSTL_HOME``, what it came from, and how it is removed."""
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from mstl.errors import MstlError
 from mstl.files import encodable, hidden, temporary_name, write_json
 from mstl.runtime.environment import home
 
+logger = logging.getLogger("mstl")
 DESCRIPTION = ".mstl-unpacked.json"  # in each copy; modified when the copy is used
 UNFINISHED = re.compile(r"\.(.*-[0-9a-f]{12})-[0-9a-f]{8}", re.DOTALL)  # as atomic_folder names them
 
@@ -110,6 +112,7 @@ def clear_copies(copies: Iterable[Copy]) -> int:
             with FileLock(lock_file, blocking=False, fallback_to_soft=False):
                 remove(copy.path)
         except TimeoutError:  # filelock's Timeout: the process that holds it is unpacking
+            logger.warning("%s stays: another process is unpacking it", copy.path)
             continue
         except OSError as error:
             raise MstlError(f"cannot remove {copy.path}: {error.strerror or error}; remove it by hand") from error
