@@ -76,7 +76,9 @@ class SavedRun:
         folder = Path(folder)
         path = folder / "last.ckpt"
         if not path.exists():
-            raise MstlError(f"nothing to resume at {folder}: it has no last.ckpt")
+            is_early = (folder / "config.json").exists() and not (folder / "best.ckpt").exists()
+            why = "its first epoch was not finished; start it again" if is_early else "it has no last.ckpt"
+            raise MstlError(f"nothing to resume at {folder}: {why}")
         arrays, metadata = read_checkpoint(path)
         if not metadata or "resume" not in metadata:
             raise MstlError(f"{path} cannot be resumed: it holds no finished epoch of a training run")
@@ -164,8 +166,10 @@ class SavedRun:
             MstlError: The run is finished.
         """
         state.history = self.record["history"]
-        if len(state.history) >= state.config.epochs:
-            raise MstlError(f"{self.folder} is finished ({state.config.epochs} epochs): raise --epochs to go on")
+        done = len(state.history)
+        if done >= state.config.epochs:
+            epochs = f"{done} epoch{'s' if done > 1 else ''}"
+            raise MstlError(f"nothing to resume at {self.folder}: it has finished {epochs}; raise --epochs above that")
         restore_parameters(state.model, self.arrays)
         states = {OPTIMIZER + name: parameter for name, parameter in state.phase.optimizer.state.items()}
         states |= {LOSS_SCALE + name: parameter for name, parameter in state.phase.loss_scale.items()}

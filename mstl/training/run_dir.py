@@ -16,6 +16,7 @@ from mstl.data.manifest import NAME as MANIFEST
 from mstl.data.manifest import Manifest
 from mstl.errors import MstlError
 from mstl.files import check_output_folder, make_folder, write_json
+from mstl.training.folder_lock import FolderLock
 from mstl.training.leftovers import tidy
 from mstl.training.state import TrainState
 
@@ -27,8 +28,10 @@ def check_writable(config: TrainConfig, resume: str | PathLike[str] | None) -> N
     """Check, before data and weights are loaded, that the run's folder can be written to; nothing is created.
 
     Raises:
-        MstlError: It cannot.
+        MstlError: It cannot, or there is no folder to resume.
     """
+    if resume is not None and not Path(resume).is_dir():
+        raise MstlError(f"nothing to resume at {resume}: it is no folder; give that of a run with --resume RUN")
     check_output_folder(resume or config.out or default_folder("data", "model").parent)
 
 
@@ -40,22 +43,33 @@ def opened(state: TrainState, resumed: bool) -> Iterator[None]:
     before there is a checkpoint, both files are removed: the run that is started next gets the same folder.
 
     Raises:
-        MstlError: It cannot be written to, or has images of the dataset.
+        MstlError: It cannot be written to, has images of the dataset, or another process is resuming the same run.
     """
-    if not resumed:
+    if resumed:
+        lock = FolderLock(state.folder)
+        if lock.is_held is False:
+            lock.release()
+            raise MstlError(f"cannot resume {state.folder}: another process is training there; stop it, or wait for it")
+    else:
         refuse_folder_of_images(state)
-    folder = state.folder = make_folder(state.folder) if resumed else new_folder(state.folder)
+        state.folder, lock = new_folder(state.folder)
+    folder = state.folder
     try:
-        if resumed:
-            tidy(folder, len(state.history))
-        else:
+        tidy(folder, len(state.history))
+        if not resumed:
             Manifest.of(*state.image_sets).write(folder / MANIFEST)
         write_json(folder / CONFIG, {**state.config.to_dict(), RECORD: state.record.to_dict()})
         logger.info("run: %s", folder)
         yield
     finally:
-        if not any((folder / name).exists() for name in ("best.ckpt", "last.ckpt")):
+        if not has_checkpoint(folder):
             give_back(folder)
+        lock.release()
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a run in this folder has finished an epoch."""
+    return any((folder / name).exists() for name in ("best.ckpt", "last.ckpt"))
 
 
 def give_back(folder: Path) -> None:
@@ -77,31 +91,38 @@ def refuse_folder_of_images(state: TrainState) -> None:
         raise MstlError(f"cannot write the run into {state.folder}, which has images of the data: choose another --out")
 
 
-def new_folder(folder: Path) -> Path:
-    """Make a folder for a new run; if it holds a run already, ``-2``, ``-3`` ... is appended to its name.
+def new_folder(folder: Path) -> tuple[Path, FolderLock]:
+    """Make and lock a folder for a new run; if it holds a run already, ``-2``, ``-3`` ... is appended to its name.
 
     Of several processes that ask for the same folder at once, each gets one of its own.
     """
     candidates = itertools.chain([folder], (folder.with_name(f"{folder.name}-{n}") for n in itertools.count(2)))
-    return next(candidate for candidate in candidates if claim(candidate))
+    claimed = ((candidate, claim(candidate)) for candidate in candidates)
+    return next((candidate, lock) for candidate, lock in claimed if lock is not None)
 
 
-def claim(folder: Path) -> bool:
-    """Make a folder and an empty config.json in it; False if it has one already, and so belongs to another run.
+def claim(folder: Path) -> FolderLock | None:
+    """Make a folder and an empty config.json in it; None if it belongs to another run.
+
+    A run that was killed before it had a checkpoint has no use for its folder any more.
 
     Raises:
         MstlError: The folder cannot be written to.
     """
-    if (folder / CONFIG).exists():
-        return False
-    make_folder(folder)
+    lock = FolderLock(make_folder(folder))
     try:
-        with open(folder / CONFIG, "x"):  # only one process succeeds
-            return True
+        if lock.is_held is not False and not has_checkpoint(folder):
+            if lock.is_held:
+                (folder / CONFIG).unlink(missing_ok=True)
+            with open(folder / CONFIG, "x"):  # where nobody knows of locks, only one process succeeds
+                return lock
     except FileExistsError:
-        return False
+        pass
     except OSError as error:
+        lock.release()
         raise MstlError(f"cannot write into the folder {folder}: {error.strerror or error}; choose another") from error
+    lock.release()
+    return None
 
 
 def default_folder(data: str | PathLike[str], model: str) -> Path:

@@ -152,6 +152,8 @@ def log_setup(state: TrainState, device: str, processes: ProcessGroup, reason: s
     if state.test_set is not None:
         logger.info("data: %d test images, for the best epoch at the end of the run", len(state.test_set))
     logger.info("model: %s, weights %s", config.model, state.record.weights or config.weights)
+    if state.history:
+        logger.info("resumed: %s, after epoch %d of %d", state.folder / "last.ckpt", len(state.history), config.epochs)
     logger.info("%-8s %12s %12s %14s", "stage", "trained", "frozen", "learning rate")
     scales = {group.stage: group.lr_scale for group in state.phase.optimizer.groups}
     for stage, parameters in stage_parameters(state.model).items():

@@ -1,6 +1,7 @@
 """The state of a training run, which callbacks are given and ``mstl.fit`` returns."""
 
 import contextlib
+import shlex
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -92,6 +93,11 @@ class TrainState:
     def interrupted(self) -> bool:
         """Whether Ctrl-C or another signal ended the run."""
         return self.stopped_by is not None
+
+    @property
+    def resume_command(self) -> str:
+        """The command that goes on with the run."""
+        return f"mstl train --resume {shlex.quote(str(self.folder))}"
 
     def last_epoch(self) -> tuple[EpochRow, Evaluation]:
         """The row of the last finished epoch, and its validation.

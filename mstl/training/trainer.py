@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import shlex
 import signal
 import sys
 import time
@@ -97,6 +96,10 @@ def supervise(run: TrainingRun, own: list[object], others: list[object], resumed
     except Diverged:
         processes.any(False)  # in all processes: wait for the first one, which writes
         raise
+    except Exception:
+        if processes.is_first and (state.folder / "last.ckpt").exists():
+            logger.warning("the last checkpoint is kept: %s goes on from there", state.resume_command)
+        raise
 
     state.seconds = time.perf_counter() - started
     try:
@@ -125,7 +128,7 @@ def train(run: TrainingRun, callbacks: Iterable[object], resumed: bool) -> None:
             run.compute_features()
         train_loss, learning_rate = train_epoch(run, epoch)
         run.average_statistics()
-        with state.ema_applied():
+        with state.ema_applied(), np.errstate(over="ignore", invalid="ignore"):  # which the next lines look at
             evaluation = run.validate()
         if not np.isfinite(evaluation.logits).all():
             raise Diverged(state, epoch, learning_rate, "answers for validation images are")
@@ -232,7 +235,7 @@ def end_early(run: TrainingRun, request: KeyboardInterrupt) -> None:
         logger.warning("stopped before the first epoch was finished: start again")
         return
     restore_parameters(state.model, read_checkpoint(state.folder / "last.ckpt")[0])
-    goes_on = f"mstl train --resume {shlex.quote(str(state.folder))} goes on" if done < total else "all are finished"
+    goes_on = f"{state.resume_command} goes on" if done < total else "all are finished"
     logger.warning("stopped after epoch %d of %d: %s", done, total, goes_on)
 
 

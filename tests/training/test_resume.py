@@ -88,7 +88,7 @@ def run(tmp_path_factory):
 
 
 def test_a_finished_run_says_so(run):
-    with pytest.raises(MstlError, match="run is finished .1 epochs.: raise --epochs"):
+    with pytest.raises(MstlError, match="nothing to resume at .*: it has finished 1 epoch; raise --epochs above that"):
         mstl.fit(resume=str(run / "run"))
 
 
@@ -121,6 +121,12 @@ def test_other_photos_are_refused(run, tmp_path):
 def test_nothing_to_resume(run, tmp_path):
     with pytest.raises(MstlError, match="nothing to resume at .*: it has no last.ckpt"):
         mstl.fit(resume=str(tmp_path))
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(MstlError, match="nothing to resume at .*: its first epoch was not finished; start it again"):
+        mstl.fit(resume=str(tmp_path))
+    for no_folder in (tmp_path / "config.json", tmp_path / "nowhere"):
+        with pytest.raises(MstlError, match="nothing to resume at .*: it is no folder; give that of a run"):
+            mstl.fit(resume=str(no_folder))
     (tmp_path / "last.ckpt").write_bytes((run / "run" / "best.ckpt").read_bytes())
     with pytest.raises(MstlError, match="cannot be resumed"):
         mstl.fit(resume=str(tmp_path))

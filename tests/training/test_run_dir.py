@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from mstl import MstlError, TrainConfig
-from mstl.training import run_dir
+from mstl.training import folder_lock, run_dir
 from mstl.training.record import RunRecord
 
 
@@ -25,15 +25,45 @@ def test_the_next_run_gets_the_folder_of_one_that_ended_before_it_had_a_checkpoi
     for _ in range(2):
         try:
             with run_dir.opened(state, resumed=False):
-                assert sorted(os.listdir(tmp_path / "runs" / "run")) == ["config.json", "manifest.csv"]
-                assert run_dir.new_folder(tmp_path / "runs" / "run").name == "run-2"  # as long as it goes on
-                os.remove(tmp_path / "runs" / "run-2" / "config.json")
-                (tmp_path / "runs" / "run-2").rmdir()
+                assert sorted(os.listdir(state.folder)) == ["config.json", "manifest.csv"]
+                with run_dir.opened(other := new_state(state.folder), resumed=False):  # as long as this one goes on
+                    assert other.folder.name == "run-2"
                 if end is not None:
                     raise end
         except type(end):
             pass
         assert (os.listdir(tmp_path / "runs"), state.folder.name) == ([], "run")
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_the_folder_of_a_run_that_was_killed(tmp_path, epochs, monkeypatch):
+    """It is the next one's, if there was no checkpoint yet."""
+    with run_dir.opened(new_state(tmp_path / "run"), resumed=False), monkeypatch.context() as patch:
+        patch.setattr(run_dir, "give_back", lambda folder: None)
+        (tmp_path / "run" / ".manifest-0123abcd.csv").write_text("half written")
+        if epochs:
+            (tmp_path / "run" / "last.ckpt").write_text("")
+    with run_dir.opened(state := new_state(tmp_path / "run"), resumed=False):
+        assert state.folder.name == ("run-2" if epochs else "run")
+        assert sorted(os.listdir(state.folder)) == ["config.json", "manifest.csv"]
+
+
+def test_a_run_is_resumed_by_one_process_at_a_time(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "last.ckpt").write_text("")
+    refusal = pytest.raises(MstlError, match="cannot resume .*run: another process is training there; stop it, or wait")
+    with run_dir.opened(new_state(tmp_path / "run"), resumed=True), refusal:
+        run_dir.opened(new_state(tmp_path / "run"), resumed=True).__enter__()
+    with run_dir.opened(new_state(tmp_path / "run"), resumed=True):
+        pass
+
+
+def test_where_the_file_system_locks_no_folder(tmp_path, monkeypatch):
+    """A folder that may be another's is left alone, and a run can be resumed."""
+    monkeypatch.setattr(folder_lock.fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOLCK, "no locks")))
+    assert [run_dir.new_folder(tmp_path / "run")[0].name for _ in range(3)] == ["run", "run-2", "run-3"]
+    with run_dir.opened(new_state(tmp_path / "run"), resumed=True):
+        pass
 
 
 def test_a_folder_with_a_checkpoint_or_with_files_of_others_stays(tmp_path):
@@ -66,7 +96,7 @@ def test_runs_that_start_at_once_get_a_folder_each(tmp_path, there, monkeypatch)
         folder.mkdir()
     monkeypatch.setattr(run_dir, "make_folder", after_all_have_chosen)
     with ThreadPoolExecutor(6) as pool:
-        folders = list(pool.map(lambda _: run_dir.new_folder(folder), range(6)))
+        folders = list(pool.map(lambda _: run_dir.new_folder(folder)[0], range(6)))
     assert sorted(path.name for path in folders) == ["run", "run-2", "run-3", "run-4", "run-5", "run-6"]
     assert all(path.is_dir() for path in folders)
 
@@ -74,8 +104,8 @@ def test_runs_that_start_at_once_get_a_folder_each(tmp_path, there, monkeypatch)
 def test_a_folder_without_a_run_is_used_and_one_with_a_run_left_alone(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")
-    assert run_dir.new_folder(tmp_path / "run") == tmp_path / "run"
-    assert run_dir.new_folder(tmp_path / "run") == tmp_path / "run-2"
+    assert run_dir.new_folder(tmp_path / "run")[0] == tmp_path / "run"
+    assert run_dir.new_folder(tmp_path / "run")[0] == tmp_path / "run-2"
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):

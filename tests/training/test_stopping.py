@@ -105,7 +105,7 @@ def test_another_thread_installs_nothing():
     assert seen == [signal.getsignal(signal.SIGINT)]
 
 
-def test_whatever_ends_a_run_the_finished_epochs_are_written(photos, tmp_path, monkeypatch):
+def test_whatever_ends_a_run_the_finished_epochs_are_written(photos, tmp_path, monkeypatch, caplog):
     """Of quick epochs only the first is written at once."""
     monkeypatch.setattr(CheckpointSaver, "TIME_SHARE", 1e-9)
 
@@ -117,6 +117,7 @@ def test_whatever_ends_a_run_the_finished_epochs_are_written(photos, tmp_path, m
     with pytest.raises(ValueError, match="somebody's"):
         mstl.fit(callbacks=[At(3, fail)], epochs=9, **options)
     assert epochs_in(tmp_path / "run") == 3
+    assert f"the last checkpoint is kept: mstl train --resume {tmp_path / 'run'} goes on from there" in caplog.text
     assert left_over(tmp_path / "run") == []
 
 
