@@ -196,9 +196,7 @@ class Predictor:
         splits = self.splits(data, lists)
         return splits.get("train"), splits["val"]
 
-    def splits(
-        self, data: str | os.PathLike[str] | None = None, lists: ListOptions = FOUND
-    ) -> dict[str, ImageSet]:
+    def splits(self, data: str | os.PathLike[str] | None = None, lists: ListOptions = FOUND) -> dict[str, ImageSet]:
         """Load a dataset by :func:`mstl.data.evaluation_data.load_held_out`; the training data if ``data`` is None."""
         return load_held_out(self.run_data, data, lists)
 

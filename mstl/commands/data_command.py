@@ -3,10 +3,14 @@
 import dataclasses
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mstl.commands import shared
+
+if TYPE_CHECKING:
+    from mstl.data.finding.list_options import ListOptions
 
 MUST_BE_FIXED = 3  # exit code of a check
 
@@ -15,7 +19,8 @@ MUST_BE_FIXED = 3  # exit code of a check
 def main() -> None:
     """List, download, check, split and preview datasets.
 
-    DATA is a known name, a folder, a list (.txt or .csv), or a zip or tar of these: whatever `mstl train --data` takes.
+    DATA is a known name, a folder, a list (.txt, .csv or .tsv), or a zip or tar of these: whatever `mstl train --data`
+    takes.
     """
 
 
@@ -46,6 +51,7 @@ def get(name: str) -> None:
 @shared.command_of(main)
 @click.argument("data")
 @click.option("--val", help="Validation data (folder, list or archive), in place of DATA's own.")
+@shared.list_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -54,7 +60,7 @@ def get(name: str) -> None:
     help="CSV file for all findings.",
 )
 @click.option("--quarantine", type=click.Path(path_type=Path), help="Folder to move unusable files into.")
-def check(data: str, val: str | None, out: Path, quarantine: Path | None) -> None:
+def check(data: str, val: str | None, lists: "ListOptions", out: Path, quarantine: Path | None) -> None:
     """Check DATA for problems; exit code 3 if it has errors that must be fixed, or `mstl train` would refuse it.
 
     Finds files that are unusable or unusual, the same image (exactly or nearly) in two of the parts (train, val, test)
@@ -74,7 +80,7 @@ def check(data: str, val: str | None, out: Path, quarantine: Path | None) -> Non
     check_output_file(out)
     folders = all(locate(name).is_dir() for name in (data, val) if name is not None)
     try:
-        found = find_dataset(data, val)
+        found = find_dataset(data, val, lists)
     except MstlError as error:
         if not folders:  # a list that cannot be read is no data yet
             raise
@@ -99,19 +105,21 @@ def check(data: str, val: str | None, out: Path, quarantine: Path | None) -> Non
 @shared.command_of(main)
 @click.argument("src")
 @click.argument("out", type=click.Path(path_type=Path))
+@shared.list_options
 @click.option("--val-split", default=0.2, show_default=True, help="Share of each class to validate on.")
 @click.option("--seed", default=1, show_default=True, help="Random seed of the split.")
 @click.option("--link", is_flag=True, help="Make symbolic links instead of copies.")
-def split(src: str, out: Path, val_split: float, seed: int, link: bool) -> None:
+def split(src: str, out: Path, lists: "ListOptions", val_split: float, seed: int, link: bool) -> None:
     """Split SRC into OUT/train and OUT/val; a list into two lists there."""
     from mstl.data.split_to_disk import split_data
 
-    for line in split_data(src, out, val_split, seed, link):
+    for line in split_data(src, out, val_split, seed, link, lists):
         print(line)
 
 
 @shared.command_of(main)
 @click.argument("data")
+@shared.list_options
 @click.option("--augment", default="tutorial", show_default=True, help="Data augmentation, as in `mstl train`.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default="preview.png", show_default=True, help="File for the sheet."
@@ -119,7 +127,7 @@ def split(src: str, out: Path, val_split: float, seed: int, link: bool) -> None:
 @click.option("-n", "--count", default=24, show_default=True, help="Images on the sheet, 6 in a row.")
 @click.option("--image-size", default=224, show_default=True, help="Input size of the model in pixels (square).")
 @click.option("--seed", default=1, show_default=True, help="Random seed of the choice and the augmentation.")
-def preview(data: str, augment: str, out: Path, count: int, image_size: int, seed: int) -> None:
+def preview(data: str, lists: "ListOptions", augment: str, out: Path, count: int, image_size: int, seed: int) -> None:
     """Draw a sheet of DATA's training images as the model sees them."""
     from mstl.config import Preprocessing
     from mstl.data.load_data import load_data
@@ -128,6 +136,8 @@ def preview(data: str, augment: str, out: Path, count: int, image_size: int, see
     from mstl.report.plots.preview import augmentation_sheet
 
     check_output_file(out)
-    train, _ = load_data(data, seed=seed)
+    train, _ = load_data(
+        data, seed=seed, path_column=lists.path_column, label_column=lists.label_column, images=lists.images
+    )
     save(augmentation_sheet(train, augment, Preprocessing().at(image_size), count, seed), out)
     print(out)

@@ -13,6 +13,7 @@ from mstl.commands.predictions_file import NAME as PREDICTIONS
 from mstl.commands.predictions_file import write_predictions
 
 if TYPE_CHECKING:  # MindSpore is loaded only when images are evaluated
+    from mstl.data.finding.list_options import ListOptions
     from mstl.evaluation.metrics import Evaluation
     from mstl.evaluation.rejection import Rejector
 
@@ -25,6 +26,7 @@ IMAGES = 12  # in a picture
 @shared.command
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("--data", help="Dataset to evaluate on; by default that of the training.")
+@shared.list_options
 @click.option(
     "--split",
     type=click.Choice(["val", "test", "train"]),
@@ -45,7 +47,15 @@ IMAGES = 12  # in a picture
     help="Label errors: look for them, in the training images too.",
 )
 @shared.device_option()
-def main(checkpoint: Path, data: str | None, split: str, out: Path | None, wanted: bool, device: str) -> None:
+def main(
+    checkpoint: Path,
+    data: str | None,
+    lists: "ListOptions",
+    split: str,
+    out: Path | None,
+    wanted: bool,
+    device: str,
+) -> None:
     """Evaluate CHECKPOINT: metrics, plots and probable label errors.
 
     Without DATA, the images that the training held out are evaluated, as the manifest.csv beside CHECKPOINT lists them,
@@ -61,7 +71,7 @@ def main(checkpoint: Path, data: str | None, split: str, out: Path | None, wante
     out = out or checkpoint.parent / ("evaluation" if split == "val" else f"evaluation-{split}")
     check_output_folder(out)
     predictor = Predictor(checkpoint, device)
-    splits = predictor.splits(data)
+    splits = predictor.splits(data, lists)
     if split not in splits:
         raise MstlError(f"{data or 'the data of the run'} has no {split} split: it has {', '.join(splits)}")
     if split == "train":

@@ -11,19 +11,21 @@ import click
 from mstl.commands import shared
 
 if TYPE_CHECKING:
+    from mstl.data.finding.list_options import ListOptions
     from mstl.report.run_report import RunReport
 
 
 @shared.command
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--data", help="Where the images are now, if they have moved and a run must be evaluated first.")
+@shared.list_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Output file (HTML); by default RUN/report.html, or comparison.html for several runs.",
 )
 @shared.device_option("Device, if a run must be evaluated first.")
-def main(runs: Sequence[Path], data: str | None, out: Path | None, device: str) -> None:
+def main(runs: Sequence[Path], data: str | None, lists: "ListOptions", out: Path | None, device: str) -> None:
     """Write the page about a RUN, or one page that compares several.
 
     A run that was stopped before it wrote what its page needs is evaluated on its validation images first.
@@ -36,7 +38,7 @@ def main(runs: Sequence[Path], data: str | None, out: Path | None, device: str) 
     folders = list(dict.fromkeys(folder.resolve() for folder in runs))
     out = out or (folders[0] / "report.html" if len(folders) == 1 else Path("comparison.html"))
     check_output_file(out)
-    reports = [describe_folder(folder, device, data) for folder in folders]
+    reports = [describe_folder(folder, device, data, lists) for folder in folders]
     make_folder(out.parent)
     if len(reports) == 1:
         write_report(out, reports[0])

@@ -13,7 +13,8 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from mstl.commands import standard_streams
-from mstl.config import GROUPS, Group
+from mstl.config import GROUPS, Group, TrainConfig
+from mstl.data.finding.list_options import ListOptions
 from mstl.download.failures import DISK_ERRORS
 from mstl.errors import MstlError
 from mstl.field_types import choices_of, empty, plain_type
@@ -158,6 +159,19 @@ def grouped_option(group: Group, *declarations: str, **settings: Any) -> Callabl
 def device_option(help_text: str = "Device: auto, Ascend, GPU or CPU.") -> Callable[[Function], Function]:
     """The option ``--device`` of the commands that compute."""
     return click.option("--device", default="auto", show_default=True, help=help_text)
+
+
+def list_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options about lists of the commands that take data; the command gets a ListOptions called ``lists``."""
+
+    @functools.wraps(function)
+    def run(path_column: str | None, label_column: str | None, images: str | None, **arguments: Any) -> Any:
+        return function(lists=ListOptions(path_column, label_column, images), **arguments)
+
+    for name in ("images", "label_column", "path_column"):
+        help_text = TrainConfig.__dataclass_fields__[name].metadata["help"]
+        run = click.option(f"--{name.replace('_', '-')}", name, help=help_text)(run)
+    return run
 
 
 def dataclass_options(config_class: type[Any], without: Iterable[str] = ()) -> Callable[[Function], Function]:

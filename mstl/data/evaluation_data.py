@@ -14,6 +14,7 @@ from mstl.data.checking.checks import CheckedDataset, check_dataset
 from mstl.data.checking.messages import log_warnings, no_images, some
 from mstl.data.dataset import ImageSet
 from mstl.data.finding.layout import held_out_folder
+from mstl.data.finding.list_options import FOUND, ListOptions
 from mstl.data.finding.sources import find_dataset, locate
 from mstl.data.manifest import NAME, Manifest
 from mstl.data.recorded import RecordedData, from_directory, is_name
@@ -31,6 +32,7 @@ class RunData:
     Attributes:
         classes: The model's, in the order of its outputs.
         data, val: The ``--data`` and ``--val`` of the run.
+        lists: How it read lists.
         directory: The working directory in which the run was started; None if unknown.
         manifest: What the run used; None if unknown.
         unknown: Why it is unknown, as the part of a sentence; "" if it is known.
@@ -39,6 +41,7 @@ class RunData:
     classes: tuple[str, ...]
     data: str
     val: str | None
+    lists: ListOptions
     directory: str | None
     manifest: Manifest | None
     unknown: str = ""
@@ -63,9 +66,9 @@ class RunData:
             manifest = Manifest.read(path)
             if manifest.digest != record["manifest"]:
                 manifest, unknown = None, f"{path} is not that of the run, or has been changed"
-        return cls(
-            tuple(metadata["classes"]), config["data"], config["val"], record.get("directory"), manifest, unknown
-        )
+        lists = ListOptions(config.get("path_column"), config.get("label_column"), config.get("images"))
+        directory = record.get("directory")
+        return cls(tuple(metadata["classes"]), config["data"], config["val"], lists, directory, manifest, unknown)
 
     @cached_property
     def split_of(self) -> dict[str, str]:
@@ -73,11 +76,12 @@ class RunData:
         rows = () if self.manifest is None else self.manifest.used
         return {row.sha256: row.split for row in sorted(rows, key=lambda row: row.split == "train")}
 
-    def find(self, data: str, val: str | None) -> RecordedData:
+    def find(self, data: str, val: str | None, lists: ListOptions = FOUND) -> RecordedData:
         """Find the run's images.
 
         Args:
             data, val: What ``--data`` and ``--val`` take; relative paths are those of the run.
+            lists: How lists are to be read; what it leaves open is as in the run.
 
         Raises:
             MstlError: The manifest is unknown, or there is no such data.
@@ -90,10 +94,15 @@ class RunData:
             if path and not is_name(path) and not os.path.exists(os.path.expanduser(path)):
                 raise MstlError(f"no data {path!r} any more {hint}")
         try:
-            found = find_dataset(where or data, val_where)
+            found = find_dataset(where or data, val_where, self.lists_here(lists))
         except MstlError as error:
             raise MstlError(f"{error} {hint}") from error
         return RecordedData.find(self.manifest, check_dataset(found), self.directory)
+
+    def lists_here(self, lists: ListOptions) -> ListOptions:
+        """How the run's lists are read: as the run did, but for what is given."""
+        whole = lists.over(self.lists)
+        return replace(whole, images=whole.images and from_directory(whole.images, self.directory))
 
 
 def settings_beside(checkpoint: Path, record: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -110,12 +119,15 @@ def settings_beside(checkpoint: Path, record: Mapping[str, Any]) -> dict[str, An
     return settings if same else None
 
 
-def load_held_out(run: RunData, data: str | os.PathLike[str] | None = None) -> dict[str, ImageSet]:
+def load_held_out(
+    run: RunData, data: str | os.PathLike[str] | None = None, lists: ListOptions = FOUND
+) -> dict[str, ImageSet]:
     """Load images to evaluate a model on, labelled in the order of its outputs.
 
     Args:
         run: What is recorded of the data that the model was trained on.
         data: What ``--data`` takes; None for the data that it was trained on.
+        lists: How lists are to be read; without columns, those of the run are taken if the list has them.
 
     Returns:
         An ImageSet of each split. Of the data that the model was trained on, also where it has moved, these are the
@@ -128,8 +140,10 @@ def load_held_out(run: RunData, data: str | os.PathLike[str] | None = None) -> d
     if data is None and run.manifest is None:
         raise MstlError(f"the split into training and validation images is unknown: {run.unknown}; give --data")
     if data is None or (run.manifest is not None and same_data(data, from_directory(run.data, run.directory))):
-        return recorded_splits(run, run.find(run.data, run.val), run.data)
-    checked = check_dataset(find_dataset(held_out_folder(locate(os.fspath(data)))))
+        return recorded_splits(run, run.find(run.data, run.val, lists), run.data)
+    if not lists.names_columns:
+        lists = replace(run.lists, images=lists.images, required=lists.images is not None)
+    checked = check_dataset(find_dataset(held_out_folder(locate(os.fspath(data))), options=lists))
     if run.manifest is not None:
         recorded = RecordedData.find(run.manifest, checked, run.directory)
         if min(recorded.shares.values()) >= MOVED:

@@ -12,6 +12,7 @@ from mstl.data.checking.findings import case_key
 from mstl.data.checking.messages import log_warnings, no_images
 from mstl.data.dataset import ImageSet, folder_for_mindspore
 from mstl.data.finding.found import Split
+from mstl.data.finding.list_options import ListOptions
 from mstl.data.finding.sources import find_dataset
 from mstl.data.samples import LeftOut, Sample
 from mstl.data.split import split_samples
@@ -47,6 +48,9 @@ def load_data(
     val_split: float = 0.2,
     seed: int = 1,
     strict: bool = False,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    images: str | os.PathLike[str] | None = None,
 ) -> tuple[ImageSet, ImageSet]:
     """Load a dataset by name, folder, list or archive.
 
@@ -56,13 +60,15 @@ def load_data(
             * ``"demo"`` (drawn on this machine) or a known name such as ``"hymenoptera"`` (downloaded once);
             * a folder with ``train/`` and ``val/`` (or ``valid/``, ``validation/``, or else ``test/``), each with a
               folder for each class, or a folder with the class folders alone;
-            * a list: a .txt with lines of ``path label``, or a .csv with the header ``path,label`` or
-              ``path,label,split``;
+            * a list: a .txt with lines of ``path label``, or a .csv or .tsv with the header ``path,label`` or
+              ``path,label,split``; other headers, none, and other delimiters are found;
             * a zip or tar of one of these.
         val: A folder with class folders, or a list, to validate on instead of the dataset's own validation images.
         val_split: Share of each class, between 0 and 1, that is split off where there is nothing to validate on.
         seed: Of that split. Versions of one picture stay on one side of it.
         strict: Whether to refuse a dataset with errors.
+        path_column, label_column: Columns of a list; None to find them by their names and content.
+        images: The folder in which the paths of a list start; None for that of the list.
 
     Returns:
         Images to train on and images to validate on, with the same classes: those of the training images. Files that
@@ -71,7 +77,7 @@ def load_data(
     Raises:
         MstlError: Nothing has that name; or there are no images, fewer than two classes, or classes that do not match.
     """
-    splits = load_splits(data, val, val_split, seed, strict)
+    splits = load_splits(data, val, val_split, seed, strict, path_column, label_column, images)
     return splits.train, splits.val
 
 
@@ -81,12 +87,16 @@ def load_splits(
     val_split: float = 0.2,
     seed: int = 1,
     strict: bool = False,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    images: str | os.PathLike[str] | None = None,
 ) -> DataSplits:
     """Load a dataset with its test split, if it has one besides images to validate on (``val/`` and ``test/``).
 
     Arguments and errors are those of :func:`load_data`.
     """
-    checked = check_dataset(find_dataset(data, val))
+    lists = ListOptions(path_column, label_column, None if images is None else os.fspath(images))
+    checked = check_dataset(find_dataset(data, val, lists))
     warnings = log_warnings(checked)
     if strict:
         refuse_errors(data, checked)

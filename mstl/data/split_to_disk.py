@@ -11,6 +11,7 @@ from mstl.data.finding.folder import lies_in
 from mstl.data.finding.found import FoundDataset, Split
 from mstl.data.finding.list_file import Row, write_rows
 from mstl.data.finding.list_labels import CLASSES
+from mstl.data.finding.list_options import FOUND, ListOptions
 from mstl.data.finding.sources import find_dataset
 from mstl.data.samples import Sample
 from mstl.data.split import split_samples
@@ -19,7 +20,12 @@ from mstl.files import atomic_folder, check_output_folder, make_folder
 
 
 def split_data(
-    data: str | os.PathLike[str], out: str | os.PathLike[str], val_split: float = 0.2, seed: int = 1, link: bool = False
+    data: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    val_split: float = 0.2,
+    seed: int = 1,
+    link: bool = False,
+    lists: ListOptions = FOUND,
 ) -> list[str]:
     """Write ``out/train`` and ``out/val``, each with a folder for each class; for a list, two lists.
 
@@ -29,6 +35,7 @@ def split_data(
         val_split: Share of each class to validate on, between 0 and 1.
         seed: Another seed chooses other images.
         link: Whether to make symbolic links instead of copies.
+        lists: How lists are to be read.
 
     Returns:
         Lines that say what was written.
@@ -36,7 +43,7 @@ def split_data(
     Raises:
         MstlError: The data is split already or has no images, or ``out`` exists or cannot be written.
     """
-    found = find_dataset(data)
+    found = find_dataset(data, options=lists)
     refuse(found, data, Path(out), link)
     checked = check_dataset(found)
     log_warnings(checked)

@@ -54,10 +54,10 @@ def no_images(split: Split, checked: CheckedDataset) -> str:
     if not split.samples and split.folder is not None:
         return f"no images in {split.where}: it needs a folder for each class, with images in it"
     first = next(path for path in checked.faults if any(sample.path == path for sample in split.samples))
-    hint = "" if split.folder is not None else f"; paths in a list start at its folder, {split.where.parent}"
+    hint = f"; paths in a list start at its folder, {split.where.parent}, or at that of --images"
     return (
         f"no images in {split.where}: none of the {len(split.samples)} files can be used, such as {printable(first)} "
-        f"({checked.faults[first].detail}){hint}"
+        f"({checked.faults[first].detail}){'' if split.folder is not None else hint}"
     )
 
 

@@ -23,6 +23,17 @@ class ListOptions:
         return bool(self.path_column or self.label_column or self.images)
 
     @property
+    def names_columns(self) -> bool:
+        """Whether a column is named."""
+        return bool(self.path_column or self.label_column)
+
+    def over(self, other: "ListOptions") -> "ListOptions":
+        """These options, and another's where these leave something open."""
+        return ListOptions(
+            self.path_column or other.path_column, self.label_column or other.label_column, self.images or other.images
+        )
+
+    @property
     def given(self) -> str:
         """The command-line options that are set, for messages."""
         flags = {"--path-column": self.path_column, "--label-column": self.label_column, "--images": self.images}

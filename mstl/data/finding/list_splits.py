@@ -1,7 +1,6 @@
 """List splits: which splits the lists in a folder hold, and the parts that one list names."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 from mstl.data.finding.folder import visible
@@ -13,12 +12,21 @@ from mstl.data.finding.part_names import Part, part_of, rank
 from mstl.errors import MstlError
 
 logger = logging.getLogger("mstl")
-TRAIN_NAMES = ("train", "training")
-VAL_NAMES = ("val", "valid", "validation")  # the first that exists is used
-TEST_NAMES = ("test",)
-NAMES = (*TRAIN_NAMES, *VAL_NAMES, *TEST_NAMES)
+USUAL = ("train", "training", "val", "valid", "validation", "test")  # lists called otherwise must have images
 TABLES = (".csv", ".tsv")  # a .txt that is not called after a part may be anything
 ANSWERS = ("submission", "submit")  # in names of lists that a competition wants to have filled in
+PARTS: tuple[Part, ...] = ("train", "val", "test")
+
+
+def list_of(folder: Path, part: Part, options: ListOptions = FOUND) -> Path | None:
+    """The list of a part in a folder; None if there is none."""
+    return next(iter(lists_of(folder, part, options)), None)
+
+
+def only_csv(folder: Path, options: ListOptions = FOUND) -> Path | None:
+    """The table in a folder that lists images and their labels; None if there is none, or more than one."""
+    found = tables(folder, options)
+    return found[0] if len(found) == 1 else None
 
 
 def splits_of_lists(folder: Path, options: ListOptions = FOUND) -> FoundSplits | None:
@@ -27,60 +35,66 @@ def splits_of_lists(folder: Path, options: ListOptions = FOUND) -> FoundSplits |
     Raises:
         MstlError: A list is wrong.
     """
-    files = {part: list_of(folder, part, options) for part in ("train", "val", "test")}
-    train, val, test = files["train"], files["val"], files["test"]
-    if train is None:
-        only = only_csv(folder, options)
-        if only is not None:
-            logger.info("data: the list %s is used; folders and files count only where it names them", only)
-        return splits_of_list(only, options) if only is not None else None
-    used = ", ".join(str(file) for file in (train, val, test) if file)
-    logger.info("data: the lists %s are used; folders and files count only where they name them", used)
-    own = splits_of_list(train, options)
-    val_split, test_split = own.val, own.test
-    if val is not None:
-        val_split = samples_of_list(val, read_rows(val, options), "val")
-    if test is not None:
-        try:
-            test_split = samples_of_list(test, read_rows(test, options), "test")
-        except NoLabelsError as error:  # as competitions have it
-            logger.warning("data: %s is not used: %s", test, error)
-    return three_parts(own.train, val_split, test_split)
+    by_part = {part: lists_of(folder, part, options) for part in PARTS}
+    if not by_part["train"]:
+        found = tables(folder, options)
+        if len(found) > 1:
+            logger.info("data: lists that are not used, as they are several: %s; give one", ", ".join(map(str, found)))
+        if len(found) != 1:
+            return None
+        by_part = {"train": found, "val": [], "test": []}
+    used = [files[0] for files in by_part.values() if files]
+    rest = [file.name for files in by_part.values() for file in files[1:]]
+    logger.info(
+        "data: %s: images and labels are as listed there%s",
+        ", ".join(map(str, used)),
+        f", not as in {', '.join(rest)}" if rest else "",
+    )
+    own = splits_of_list(by_part["train"][0], options)
+    return three_parts(
+        own.train,
+        split_of_list(by_part["val"][0], "val", options) if by_part["val"] else own.val,
+        split_of_list(by_part["test"][0], "test", options) if by_part["test"] else own.test,
+    )
 
 
-def list_of(folder: Path, part: Part, options: ListOptions = FOUND) -> Path | None:
-    """The list of a part in a folder; None if there is none.
+def split_of_list(file: Path, part: Part, options: ListOptions) -> Split | None:
+    """The samples of a list that is all one part; None for a test list without labels, as competitions have it.
 
-    It is called ``train``, ``val`` or ``test``, or otherwise after the part if it lists images.
+    Raises:
+        MstlError: The list is wrong.
+    """
+    try:
+        return samples_of_list(file, read_rows(file, options), part)
+    except NoLabelsError as error:
+        if part != "test":
+            raise
+        logger.warning("data: %s is not used: %s", file, error)
+    return None
+
+
+def lists_of(folder: Path, part: Part, options: ListOptions = FOUND) -> list[Path]:
+    """The lists of a part in a folder, the one to use first.
+
+    They are called ``train``, ``val`` or ``test`` and the like; otherwise after the part, and have images.
     """
     names = [name for name in visible(folder) if Path(name).suffix.lower() in LIST_SUFFIXES]
-    names = [name for name in names if part_of(Path(name).stem) == part and (folder / name).is_file()]
-    names.sort(key=lambda name: rank(Path(name).stem))
-    files = [
-        folder / name for name in names if Path(name).stem.lower() in NAMES or lists_images(folder / name, options)
-    ]
-    if len(files) > 1:
-        logger.info("data: %s is used, not %s", files[0], ", ".join(file.name for file in files[1:]))
-    return files[0] if files else None
+    files = [folder / name for name in names if part_of(Path(name).stem) == part]
+    files = [file for file in files if file.is_file()]
+    return sorted(
+        (file for file in files if file.stem.lower() in USUAL or lists_images(file, options)),
+        key=lambda file: rank(file.stem),
+    )
 
 
-def find_list(folder: Path, names: Sequence[str]) -> Path | None:
-    """The list of the part that is called so."""
-    part = part_of(names[0])
-    return list_of(folder, part) if part else None
-
-
-def only_csv(folder: Path, options: ListOptions = FOUND) -> Path | None:
-    """The only table in a folder that lists images and their labels; None if there is none, or more than one."""
+def tables(folder: Path, options: ListOptions = FOUND) -> list[Path]:
+    """The tables in a folder that list images and their labels; a single one also where no image is there."""
     names = [name for name in visible(folder) if Path(name).suffix.lower() in TABLES]
     names = [name for name in names if not any(word in name.lower() for word in ANSWERS)]
     files = [folder / name for name in names if (folder / name).is_file()]
     if len(files) == 1 and has_usual_header(files[0]):
-        return files[0]
-    lists = [file for file in files if lists_images(file, options)]
-    if len(lists) > 1:
-        logger.info("data: %s are not used: give one of these lists as the data", ", ".join(map(str, lists)))
-    return lists[0] if len(lists) == 1 else None
+        return files
+    return [file for file in files if lists_images(file, options)]
 
 
 def has_usual_header(file: Path) -> bool:
@@ -112,7 +126,7 @@ def splits_of_list(file: Path, options: ListOptions = FOUND) -> FoundSplits:
     rows = read_rows(file, options)
     if not rows[0].split:
         return FoundSplits(samples_of_list(file, rows, "train"))
-    by_part = {part: [row for row in rows if row.split == part] for part in ("train", "val", "test")}
+    by_part = {part: [row for row in rows if row.split == part] for part in PARTS}
     if not by_part["train"]:
         raise MstlError(f"{file} has no row whose split is train")
     splits = {part: samples_of_list(file, rows, part, chosen) for part, chosen in by_part.items() if chosen}

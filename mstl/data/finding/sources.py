@@ -9,6 +9,7 @@ from mstl.data.finding import archive, demo, known_datasets
 from mstl.data.finding.found import FoundDataset, FoundSplits, Split
 from mstl.data.finding.layout import find_splits, held_out_folder
 from mstl.data.finding.list_file import LIST_SUFFIXES
+from mstl.data.finding.list_options import FOUND, ListOptions
 from mstl.data.finding.list_splits import three_parts
 from mstl.errors import MstlError
 from mstl.field_types import empty
@@ -16,26 +17,34 @@ from mstl.field_types import empty
 logger = logging.getLogger("mstl")
 
 
-def find_dataset(data: str | os.PathLike[str], val: str | os.PathLike[str] | None = None) -> FoundDataset:
+def find_dataset(
+    data: str | os.PathLike[str], val: str | os.PathLike[str] | None = None, options: ListOptions = FOUND
+) -> FoundDataset:
     """Find the samples of a dataset.
 
     Args:
         data: See :func:`mstl.data.load_data.load_data`.
         val: A folder with a folder for each class, a list, or an archive of one, to validate on instead of the
             dataset's own validation images.
+        options: How lists are to be read.
 
     Raises:
-        MstlError: Nothing has that name, or it holds nothing that could be a dataset.
+        MstlError: Nothing has that name, or it holds nothing that could be a dataset; or there are options, and no
+            list.
     """
+    if options.images is not None and not os.path.isdir(os.path.expanduser(options.images)):
+        raise MstlError(f"no folder {options.images} for --images")
     where = locate(os.fspath(data))
-    own = find_splits(where)
+    own = find_splits(where, options)
     key = str(where.resolve())
     if val is not None:
         val_where = locate(os.fspath(val))
         key += f"\0{val_where.resolve()}"
-        own = with_validation(own, find_splits(held_out_folder(val_where)))
+        own = with_validation(own, find_splits(held_out_folder(val_where), options))
     elif own.val_is_test and own.val is not None:
         logger.info("data: %s is validated on, as there is no other part for that", own.val.where)
+    if options and options.required and all(split.folder is not None for split in own.splits.values()):
+        raise MstlError(f"{options.given}: for lists, but {data} is read as class folders: leave it out or give a list")
     return FoundDataset(own.train, own.val, own.test, own.val_is_test, key)
 
 
