@@ -51,11 +51,13 @@ def splits_of_lists(folder: Path, options: ListOptions = FOUND) -> FoundSplits |
         f", not as in {', '.join(rest)}" if rest else "",
     )
     own = splits_of_list(by_part["train"][0], options)
-    return three_parts(
-        own.train,
-        split_of_list(by_part["val"][0], "val", options) if by_part["val"] else own.val,
-        split_of_list(by_part["test"][0], "test", options) if by_part["test"] else own.test,
-    )
+    val = split_of_list(by_part["val"][0], "val", options) if by_part["val"] else None
+    test = split_of_list(by_part["test"][0], "test", options) if by_part["test"] else None
+    if val is None and test is None:
+        return own
+    if own.val_is_test and own.val is not None:
+        return three_parts(own.train, val, test or own.val.renamed("test"))
+    return three_parts(own.train, val or own.val, test or own.test)
 
 
 def split_of_list(file: Path, part: Part, options: ListOptions) -> Split | None:
