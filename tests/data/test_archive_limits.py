@@ -140,8 +140,9 @@ def test_what_is_not_read_is_named(tmp_path, kind):
 def test_the_last_part_of_a_split_zip(tmp_path):
     content = bytearray(write_zip(tmp_path / "x.zip", WHOLE).read_bytes())
     content[-18:-16] = struct.pack("<H", 2)  # the number of this disk
-    (tmp_path / "x.zip").write_bytes(content)
-    assert "several parts" in refusal(tmp_path / "x.zip")
+    for begin in (0, 50):  # the last part may begin anywhere in a member
+        (tmp_path / "x.zip").write_bytes(content[begin:])
+        assert "several parts" in refusal(tmp_path / "x.zip")
 
 
 def test_a_compression_that_python_does_not_read(tmp_path):
@@ -165,7 +166,7 @@ def test_wherever_an_archive_breaks_off(tmp_path, name):
     content = write(tmp_path / name, WHOLE).read_bytes()
     for kept in (5, 100, 1000, 3500, len(content) - 300, len(content) - 20, len(content) - 1):
         (tmp_path / name).write_bytes(content[:kept])
-        refusal(tmp_path / name)
+        assert "again" in refusal(tmp_path / name)
 
 
 @pytest.mark.parametrize(

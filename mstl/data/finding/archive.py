@@ -11,7 +11,7 @@ from pathlib import Path
 from mstl.data.finding.archive_kinds import ARCHIVE_SUFFIXES, is_archive, refuse_other_kinds, without_suffix
 from mstl.data.finding.archive_limits import Limits
 from mstl.data.finding.archive_names import shortened
-from mstl.data.finding.archive_reading import extract
+from mstl.data.finding.archive_reading import DamagedArchiveError, extract
 from mstl.data.finding.folder import find_classes, visible
 from mstl.data.finding.inner_archives import archives_of, extract_each, extract_inner
 from mstl.data.finding.list_file import LIST_SUFFIXES
@@ -78,8 +78,11 @@ def unpacked_once(path: Path, archives: Sequence[Path], fill: Callable[[Path, Pa
                 logger.info("data: unpacking %s (%.1f MB) into %s", printable(path.name), size / 1e6, printable(folder))
                 with fresh_folder(path, folder) as fresh:
                     limits = Limits(path, size, fresh)
-                    fill(path, fresh, limits)
-                    extract_inner(fresh, limits)
+                    try:
+                        fill(path, fresh, limits)
+                        extract_inner(fresh, limits)
+                    except DamagedArchiveError as error:
+                        raise MstlError(f"{error}: copy or download it again") from error
                     describe(fresh, path)
     touch(folder)
     return folder

@@ -88,7 +88,8 @@ def refuse_other_kinds(path: Path) -> str:
         OSError: It cannot be read.
     """
     kind = kind_of(path)
-    if ONE_OF_SEVERAL.search(path.name) or (kind == "zip" and is_last_part(path)):
+    zipped = kind == "zip" or (not kind and path.name.lower().endswith(".zip"))
+    if ONE_OF_SEVERAL.search(path.name) or (zipped and is_last_part(path)):
         raise MstlError(
             f"{path} is one of several parts of an archive: unpack it with all its parts beside it, or join them, and "
             "give what comes of it"
@@ -97,11 +98,13 @@ def refuse_other_kinds(path: Path) -> str:
         raise MstlError(
             f"{path} is a {kind}, which mstl does not read: unpack it, and give the folder, or pack it as a zip"
         )
+    if kind == "zip" and not zipfile.is_zipfile(path):
+        raise MstlError(f"{path} breaks off before its end, or is damaged: {AGAIN}")
     if kind:
         return kind
     with open(path, "rb") as file:
         refuse_by_beginning(path, file.read(512).lstrip().lower())
-    return "zip" if path.name.lower().endswith(".zip") else "tar"
+    return "zip" if zipped else "tar"
 
 
 def refuse_by_beginning(path: Path, beginning: bytes) -> None:

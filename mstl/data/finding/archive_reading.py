@@ -16,12 +16,17 @@ from mstl.errors import MstlError
 logger = logging.getLogger("mstl")
 
 
+class DamagedArchiveError(MstlError):
+    """The file is not what its first bytes or its name say, or is damaged."""
+
+
 def extract(path: Path, folder: Path, limits: Limits) -> None:
     """Write all members of an archive below a folder, which exists.
 
     Raises:
-        MstlError: The file is not an archive, is damaged or encrypted, exceeds the limits, or has a member that must
-            not be written.
+        DamagedArchiveError: The file is damaged.
+        MstlError: The file is not an archive, is encrypted, exceeds the limits, or has a member that must not be
+            written.
         OSError: Something cannot be read or written.
     """
     kind = refuse_other_kinds(path)
@@ -30,7 +35,7 @@ def extract(path: Path, folder: Path, limits: Limits) -> None:
         write_members(path, kind, folder, limits)
     except (MstlError, OSError) as error:
         if isinstance(error, OSError) and error.errno is None:  # gzip and bz2 raise this for bytes that are not theirs
-            raise MstlError(f"{path} is no {shown}, or is damaged ({error})") from error
+            raise DamagedArchiveError(f"{path} is no {shown}, or is damaged ({error})") from error
         raise
     except UnicodeDecodeError as error:
         raise MstlError(
@@ -38,7 +43,7 @@ def extract(path: Path, folder: Path, limits: Limits) -> None:
         ) from error
     except Exception as error:  # the decompressors raise a dozen kinds of errors for damaged bytes
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise MstlError(f"{path} is no {shown}, or is damaged ({reason})") from error
+        raise DamagedArchiveError(f"{path} is no {shown}, or is damaged ({reason})") from error
 
 
 def write_members(path: Path, kind: str, folder: Path, limits: Limits) -> None:

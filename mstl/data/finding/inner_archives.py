@@ -92,7 +92,9 @@ def extract_inner(folder: Path, limits: Limits, depth: int = 1) -> None:
     if not archives:
         return
     if any(has_image_suffix(file) for file in files):
-        logger.warning("data: %d archives in %s are not unpacked: %s", len(archives), limits.path.name, shown(archives))
+        logger.warning(
+            "data: archives in %s are not unpacked, as images are there: %s", limits.path.name, shown(archives)
+        )
         return
     if depth > DEPTH:
         raise MstlError(f"{limits.path} has archives in archives, over {DEPTH} deep: unpack it, and give the folder")
@@ -103,7 +105,7 @@ def extract_inner(folder: Path, limits: Limits, depth: int = 1) -> None:
             extract_each(inside, where, limits)
         except MstlError as error:
             message = str(error).replace(f"{folder}{os.sep}", "")
-            raise MstlError(message if str(limits.path) in message else f"{limits.path}: in it, {message}") from error
+            raise type(error)(message if str(limits.path) in message else f"{limits.path}: in it, {message}") from error
         for file in inside:
             file.unlink()
     extract_inner(folder, limits, depth + 1)
