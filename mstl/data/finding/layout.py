@@ -6,7 +6,7 @@ from pathlib import Path
 from mstl.data.finding.folder import make_dataset
 from mstl.data.finding.found import FoundSplits, Split
 from mstl.data.finding.list_options import FOUND, ListOptions
-from mstl.data.finding.list_splits import list_of, only_csv, splits_of_list, splits_of_lists, three_parts
+from mstl.data.finding.list_splits import list_of, lists_images, only_csv, splits_of_list, splits_of_lists, three_parts
 from mstl.data.finding.not_classes import copies, named, refuse_misread
 from mstl.data.finding.part_folders import Parts, is_dataset
 from mstl.data.finding.part_names import Part, is_beside, is_container
@@ -118,9 +118,11 @@ def descend(shape: Shape, unused: list[Unused], options: ListOptions) -> Shape:
 def dataset_inside(shape: Shape, options: ListOptions = FOUND) -> Shape | None:
     """The folder inside a folder that holds all of its data; None if the folder itself does."""
     filled = shape.filled
+    if len(filled) == 1 and is_dataset(filled[0]) and not has_working_list(shape, options):
+        return filled[0]
     if has_list(shape, options) or not filled:
         return None
-    if len(filled) == 1 and (is_dataset(filled[0]) or has_list(filled[0], options)):
+    if len(filled) == 1 and has_list(filled[0], options):
         return filled[0]
     if Parts.of(shape).chosen:
         return None
@@ -140,3 +142,9 @@ def dataset_inside(shape: Shape, options: ListOptions = FOUND) -> Shape | None:
 def has_list(shape: Shape, options: ListOptions) -> bool:
     """Whether the lists in a folder say what its data is."""
     return bool(list_of(shape.path, "train", options) or only_csv(shape.path, options))
+
+
+def has_working_list(shape: Shape, options: ListOptions) -> bool:
+    """Whether the lists in a folder name images that are there."""
+    found = list_of(shape.path, "train", options) or only_csv(shape.path, options)
+    return found is not None and lists_images(found, options)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Collection, Sequence
 
 from mstl.data.finding.part_folders import Parts, is_dataset
-from mstl.data.finding.part_names import are_pieces, is_beside, is_container, part_of
+from mstl.data.finding.part_names import are_pieces, is_beside, is_container, is_no_class, part_of
 from mstl.data.finding.shape import Shape
 from mstl.data.image_files import printable
 from mstl.errors import MstlError
@@ -29,7 +29,6 @@ def refuse_misread(shape: Shape) -> dict[str, str]:
     """
     leave_out = once_more(shape)
     refuse_parts(shape, leave_out)
-    refuse_pieces(shape)
     folders = [folder for folder in shape.filled if folder.name not in leave_out]
     same = alike(folders)
     if same:
@@ -38,7 +37,14 @@ def refuse_misread(shape: Shape) -> dict[str, str]:
             f"({some(same[0].bottom().filled)}): if they are parts of the data, call them train/, val/ and test/; "
             f"if they are several datasets, name one of them; if they are classes, {AS_CLASSES}"
         )
+    refuse_pieces(shape)
     hint_at_folders_inside(shape, folders)
+    doubtful = [folder for folder in folders if is_no_class(folder.name)]
+    if doubtful:
+        logger.warning(
+            "data: %s taken for %s, whatever the name says; move out of %s what is none",
+            *(named(doubtful), "classes" if len(doubtful) > 1 else "a class", printable(shape.path)),
+        )
     return leave_out
 
 
@@ -55,16 +61,16 @@ def refuse_parts(shape: Shape, leave_out: Collection[str]) -> None:
             f"{shape.path} holds {named(inner)} itself, with class folders there: put all parts side by side, in one "
             "folder"
         )
-    if filled and all(folder.name in parts.named for folder in filled):
-        raise MstlError(
-            f"{shape.path} has images in {named(filled)} but no class folders there; a classifier needs a folder for "
-            "each class"
-        )
     with_folders = [folder for folder in filled if folder.name not in parts.named and len(folder.core().filled) > 1]
     if parts.flat and with_folders:
         raise MstlError(
             f"{shape.path} has {named(parts.flat)} but no train/ folder: if {named(with_folders)} holds the training "
             "images, call it train/"
+        )
+    if parts.flat and all(folder.name in parts.named or is_no_class(folder.name) for folder in filled):
+        raise MstlError(
+            f"{shape.path} has images in {named(filled)} but no class folders there; a classifier needs a folder for "
+            "each class"
         )
     datasets = [folder for folder in filled if is_dataset(folder)]
     if len(datasets) > 1:
@@ -86,7 +92,7 @@ def refuse_pieces(shape: Shape) -> None:
             f"{shape.path} has its images in {named(shape.filled)}, which look like pieces of one download, not like "
             "classes: make a folder for each class, or a list with the header path,label"
         )
-    if len(names) > 1 and all(is_container(name) or is_beside(name) for name in names):
+    if len(names) > 1 and all(is_no_class(name) for name in names):
         raise MstlError(
             f"{shape.path} has images in {named(shape.filled)}, whose names are not those of classes: make a folder "
             "for each class, or a list with the header path,label; or name the one folder that has the class folders"

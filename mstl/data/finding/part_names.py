@@ -33,6 +33,7 @@ BESIDE = re.compile(
     r"(?:the)?groundtruths?|gt|depth|attributes?|lists?|meta(?:data)?|xmls?|imdb|edges|heatmaps?|thumbs|thumbnails?|"
     r"landmarks|keypoints"
 )
+EXTRA = re.compile(r"(?:seg)?pred(?:ictions?)?|unlabell?ed|extra|query|gallery|submissions?|distractors?")
 # Pieces that a large download comes in: images_001 of NIH's chest X-rays, HAM10000_images_part_1
 PIECE = re.compile(r".*(?:images?|imgs?|batch|fold|chunk|shard|imagespart|dataset)\d+")
 
@@ -73,6 +74,11 @@ def is_container(name: str) -> bool:
 def is_beside(name: str) -> bool:
     """Whether a folder is called after what lies beside images, and may be images too: ``annotations``, ``masks``."""
     return BESIDE.fullmatch(bare(name)) is not None
+
+
+def is_no_class(name: str) -> bool:
+    """Whether a name is that of a part, of more images, or of what lies beside images; few classes are called so."""
+    return part_of(name) is not None or is_container(name) or is_beside(name) or EXTRA.fullmatch(bare(name)) is not None
 
 
 def are_pieces(names: Iterable[str]) -> bool:
