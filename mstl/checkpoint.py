@@ -1,9 +1,12 @@
 """Checkpoints that describe themselves: parameters, and a record of what they are, in one file."""
 
+import binascii
+import itertools
 import json
 import logging
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,14 @@ if TYPE_CHECKING:
 METADATA_KEY = "mstl"  # the record, as JSON, is the parameter of this name in a .ckpt, or in a .safetensors header
 
 Arrays = dict[str, NDArray[Any]]
+
+CRC_MARK = b"crc_num"  # MindSpore's, before the checksum at the end of a .ckpt that was saved with one
+BFLOAT16 = "bfloat16"
+INTEGERS = {"Int8": "i1", "UInt8": "u1", "Int16": "<i2", "UInt16": "<u2", "Int32": "<i4", "UInt32": "<u4"}
+INTEGERS |= {"Int64": "<i8", "UInt64": "<u8", "Bool": "?"}
+MINDSPORE_TYPES = {**INTEGERS, "Float16": "<f2", "Float32": "<f4", "Float64": "<f8", "BFloat16": BFLOAT16}
+SAFETENSORS_TYPES = {"I8": "i1", "U8": "u1", "I16": "<i2", "U16": "<u2", "I32": "<i4", "U32": "<u4", "BOOL": "?"}
+SAFETENSORS_TYPES |= {"I64": "<i8", "U64": "<u8", "F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": BFLOAT16}
 
 
 def save_checkpoint(path: str | Path, parameters: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
@@ -100,10 +111,10 @@ def shared_tensor(array: NDArray[Any]) -> "ms.Tensor":
 
 
 def read_checkpoint(path: str | Path) -> tuple[Arrays, dict[str, Any] | None]:
-    """Read a .ckpt or .safetensors file of mstl's or of any other origin.
+    """Read a .ckpt or .safetensors file of mstl's or of any other origin; its content decides which it is.
 
     Returns:
-        Arrays by parameter name, and the record; None if the file has no record.
+        Arrays by parameter name (bfloat16 becomes float32), and the record; None if the file has no record.
 
     Raises:
         MstlError: The file does not exist, is damaged, or is not a checkpoint.
@@ -111,12 +122,11 @@ def read_checkpoint(path: str | Path) -> tuple[Arrays, dict[str, Any] | None]:
     path = Path(path)
     if not path.is_file():
         raise MstlError(f"no checkpoint at {path}: give the path of a .ckpt or .safetensors file")
-    reader = read_safetensors if path.suffix == ".safetensors" else read_mindspore
     try:
-        parameters, record = reader(path)
+        parameters, record = read_safetensors(path) if is_safetensors(path) else read_mindspore(path)
         metadata = None if record is None else json.loads(record)
-    except PermissionError as error:
-        raise MstlError(f"cannot read {path}: {error.strerror}") from error
+    except OSError as error:
+        raise MstlError(f"cannot read {path}: {error.strerror or error}") from error
     except Exception as error:  # a damaged file can make the readers raise anything
         raise MstlError(f"{path} is not a checkpoint, or is damaged; get it again, or train again") from error
     if not parameters:
@@ -124,22 +134,74 @@ def read_checkpoint(path: str | Path) -> tuple[Arrays, dict[str, Any] | None]:
     return parameters, metadata
 
 
-def read_mindspore(path: Path) -> tuple[Arrays, str | None]:
-    """The parameters and the record of a .ckpt file."""
-    import mindspore as ms
+def is_safetensors(path: Path) -> bool:
+    """Whether a file begins as a .safetensors file does: with the length of a header, and an object of JSON.
 
-    with open(path, "rb"):  # raises PermissionError, which MindSpore would hide
-        pass
-    loaded = ms.load_checkpoint(str(path))
-    record = loaded.pop(METADATA_KEY, None)
-    parameters = {name: value.asnumpy() for name, value in loaded.items() if hasattr(value, "asnumpy")}
-    return parameters, record
+    Raises:
+        OSError: It cannot be read.
+    """
+    with open(path, "rb") as file:
+        head = file.read(9)
+    return head[8:] == b"{" and int.from_bytes(head[:8], "little") <= path.stat().st_size
+
+
+def read_mindspore(path: Path) -> tuple[Arrays, str | None]:
+    """The parameters and the record of a .ckpt file.
+
+    It is parsed as MindSpore does, but no tensors are made of it: whatever is wrong shows before memory is needed.
+
+    Raises:
+        ValueError: The content is damaged.
+    """
+    from mindspore.train.checkpoint_pb2 import Checkpoint
+
+    content = path.read_bytes()
+    if content[-17:-10] == CRC_MARK:
+        if binascii.crc32(content[:-17]) != int.from_bytes(content[-10:], "big"):
+            raise ValueError("the checksum differs")
+        content = content[:-17]
+    values = Checkpoint.FromString(content).value
+    del content
+    arrays: Arrays = {}
+    record = None
+    for tag, group in itertools.groupby(values, key=lambda value: value.tag):
+        slices = [value.tensor for value in group]  # a large parameter is cut into several
+        data = b"".join(piece.tensor_content for piece in slices)
+        kind, shape = slices[0].tensor_type, list(slices[0].dims)
+        if kind != "str":
+            arrays[tag] = to_array(data, MINDSPORE_TYPES[kind], [] if shape == [0] else shape)
+        elif tag == METADATA_KEY:
+            record = data.decode("utf-32-le")
+    return arrays, record
 
 
 def read_safetensors(path: Path) -> tuple[Arrays, str | None]:
     """The parameters and the record of a .safetensors file."""
-    from safetensors import safe_open
+    from safetensors import deserialize, safe_open
 
     with safe_open(path, framework="numpy") as file:
-        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        return arrays, (file.metadata() or {}).get(METADATA_KEY)
+        record = (file.metadata() or {}).get(METADATA_KEY)
+    tensors = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
+    return {
+        name: to_array(value["data"], SAFETENSORS_TYPES[value["dtype"]], value["shape"]) for name, value in tensors
+    }, record
+
+
+def to_array(data: bytes | bytearray, kind: str, shape: Sequence[int]) -> NDArray[Any]:
+    """The array of a file's bytes, as a copy.
+
+    Args:
+        data: The bytes.
+        kind: NumPy's name of the type of the numbers; bfloat16, which it has not, becomes float32.
+        shape: The shape.
+
+    Raises:
+        ValueError: There are not as many numbers as the shape needs.
+    """
+    if kind == BFLOAT16:
+        numbers = (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4")
+    else:
+        numbers = np.frombuffer(data, kind)
+    if min(shape, default=0) < 0 or math.prod(shape) != len(numbers):
+        raise ValueError(f"{len(numbers)} numbers for the shape {shape}")
+    return numbers.reshape(shape).copy()

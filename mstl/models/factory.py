@@ -1,5 +1,6 @@
 """build_model: an architecture by its name, with or without pretrained weights."""
 
+import os
 from pathlib import Path
 
 from mstl.errors import MstlError
@@ -7,8 +8,16 @@ from mstl.models import layers
 from mstl.models.architectures import ARCHITECTURES, RESNETS
 from mstl.models.contract import Classifier
 from mstl.models.efficientnet_lite import EfficientNetLite
+from mstl.models.file_kinds import kind_of
 from mstl.models.layers import Padding
-from mstl.models.loading import SUFFIXES, load_weights, read_weights
+from mstl.models.loading import (
+    SUFFIXES,
+    Weights,
+    head_that_differs,
+    load_weights,
+    read_weights,
+    refuse_differences,
+)
 from mstl.models.pretrained import WeightsEntry, find_entry
 from mstl.models.resnet import BasicBlock, Bottleneck, ResNet
 from mstl.models.weights_files import first_local, locate
@@ -76,6 +85,26 @@ def make(name: str, num_classes: int, padding: Padding | None, pool_padding: Pad
     return model
 
 
+def refuse_incomplete(weights: Weights) -> list[str]:
+    """Refuse weights in which anything of their architecture is missing, or has another shape.
+
+    Args:
+        weights: Weights of an architecture that mstl builds.
+
+    Returns:
+        The names of the head's parameters if the head does not fit the body, else none.
+
+    Raises:
+        MstlError: They are incomplete.
+    """
+    with layers.without_values():
+        model = make(weights.architecture or "", weights.num_classes or 1, weights.padding, weights.pool_padding)
+    shapes = {parameter.name: tuple(parameter.shape) for parameter in model.get_parameters()}
+    odd_head = head_that_differs(weights, shapes)
+    refuse_differences(weights, {name: shape for name, shape in shapes.items() if name not in odd_head}, odd_head)
+    return odd_head
+
+
 def find_weights(name: str, weights: str | Path) -> Path:
     """The file of weights for an architecture, downloaded if necessary.
 
@@ -93,10 +122,10 @@ def find_weights(name: str, weights: str | Path) -> Path:
 def find_weights_entry(name: str, weights: str | Path) -> tuple[Path, WeightsEntry | None]:
     """The file of :func:`find_weights`, and its entry in the table of weights; None if ``weights`` is a file."""
     refuse_unknown_architecture(name)
-    if Path(weights).is_file():
+    if os.path.isfile(weights):
         return Path(weights), None
-    if str(weights).endswith(SUFFIXES):
-        raise MstlError(f"no weights file at {weights}")
+    if os.sep in str(weights) or str(weights).lower().endswith(SUFFIXES):
+        kind_of(Path(weights))  # says why it is no file
     entry = find_entry(name, str(weights))
     if str(weights) == "default" and offline():
         entry = first_local(name) or entry

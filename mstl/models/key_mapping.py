@@ -10,11 +10,12 @@ lite0          ``_conv_stem``, ``_blocks.0._bn0``, ``_fc``              same    
 =============  ======================================================  ===================  ================
 
 With another padding than they were trained with, weights load without an error and lose accuracy, so the padding is
-part of the layout. mstl's own checkpoints have the tutorial's names, and a record of their padding.
+part of the layout. mstl's own checkpoints have the tutorial's names, and a record of their padding. Which layout a file
+has, and under which prefix, :mod:`mstl.models.bodies` finds out.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol, TypeVar
 
 from mstl.models.architectures import EFFICIENTNET_LITE0, RESNETS
@@ -33,20 +34,6 @@ NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "runni
 LITE0_CONVS = {"_expand_conv": "expand.0", "_depthwise_conv": "depthwise.0", "_project_conv": "project.0"}
 LITE0_NORMS = {"_bn0": "expand.1", "_bn1": "depthwise.1", "_bn2": "project.1"}
 LITE0_ENDS = {"_conv_stem": "stem.0", "_conv_head": "top.0", "_fc": "fc"}
-
-
-def find_layout(names: Iterable[str]) -> Layout | None:
-    """The layout that has these parameter names; None if mstl does not know it."""
-    names = {name.removeprefix("module.") for name in names}
-    if "_conv_stem.weight" in names:
-        return "lite0"
-    if {"conv1.weight", "bn1.running_mean"} <= names:
-        return "torchvision"
-    if {"conv1.weight", "bn1.moving_mean"} <= names:
-        return "mindcv"
-    if {"conv1.weight", "norm.moving_mean"} <= names or {"stem.0.weight", "top.1.moving_mean"} <= names:
-        return "tutorial"
-    return None
 
 
 def from_tutorial(parameters: Mapping[str, T]) -> dict[str, T]:
@@ -71,7 +58,6 @@ def from_torchvision(parameters: Mapping[str, T]) -> dict[str, T]:
     """
     renamed = {}
     for name, value in parameters.items():
-        name = name.removeprefix("module.")
         if name.endswith(".num_batches_tracked"):
             continue
         match = re.fullmatch(r"(bn1|.*\.(?:bn\d|downsample\.1))\.(weight|bias|running_mean|running_var)", name)
@@ -92,7 +78,6 @@ def from_lite0(parameters: Mapping[str, T]) -> dict[str, T]:
     for name, value in parameters.items():
         if name.endswith(".num_batches_tracked"):
             continue
-        name = name.removeprefix("module.")
         *path, array = name.split(".")
         if len(path) == 3 and path[0] == "_blocks" and path[2] in LITE0_CONVS:
             name = f"blocks.{path[1]}.{LITE0_CONVS[path[2]]}.{array}"

@@ -1,140 +1,27 @@
-"""PyTorch's .pth files, in both formats, read without PyTorch and without running what is in them.
+"""PyTorch's files, in both formats, read without PyTorch and without running what is in them."""
 
-A .pth file is a pickle, and a pickle can call any function of the machine that opens it. This unpickler only knows the
-few names that a dict of tensors needs, each replaced by a harmless function of this module, and refuses all others.
-"""
-
-import pickle
+import errno
+import io
+import logging
+import math
+import os
 import zipfile
-from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from mstl.checkpoint import Arrays
 from mstl.errors import MstlError
+from mstl.models.state_dicts import find_state_dict
+from mstl.models.torch_pickle import ForbiddenGlobal, LazyTensor, Storage, unpickler_of_next
+
+logger = logging.getLogger("mstl")
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C  # the first pickle of the legacy format
 PROTOCOL_VERSION = 1001
-
-DType = np.dtype[Any] | Literal["bfloat16"]  # NumPy has no bfloat16
-STORAGES: dict[str, DType] = {
-    "DoubleStorage": np.dtype("<f8"),
-    "FloatStorage": np.dtype("<f4"),
-    "HalfStorage": np.dtype("<f2"),
-    "BFloat16Storage": "bfloat16",
-    "LongStorage": np.dtype("<i8"),
-    "IntStorage": np.dtype("<i4"),
-    "ShortStorage": np.dtype("<i2"),
-    "CharStorage": np.dtype("i1"),
-    "ByteStorage": np.dtype("u1"),
-    "BoolStorage": np.dtype("?"),
-}
-
-
-@dataclass(frozen=True)
-class Storage:
-    """A sequence of numbers that the pickle names by a key, and whose bytes follow it in the file.
-
-    Attributes:
-        dtype: The type of the numbers.
-        key: Its key.
-        count: How many numbers it has.
-    """
-
-    dtype: DType
-    key: Hashable
-    count: int
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes per number."""
-        return 2 if isinstance(self.dtype, str) else self.dtype.itemsize
-
-    def numbers(self, data: bytes) -> NDArray[Any]:
-        """The numbers in ``data``; bfloat16 becomes float32."""
-        if isinstance(self.dtype, str):
-            return (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4")
-        return np.frombuffer(data, self.dtype)
-
-
-@dataclass(frozen=True)
-class LazyTensor:
-    """The place of a tensor in a storage whose bytes are not read yet; offset and strides count numbers."""
-
-    storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    def array(self, numbers: NDArray[Any]) -> NDArray[Any]:
-        """The tensor as an array of its own, from the numbers of its storage.
-
-        Raises:
-            ValueError: It is not inside the storage.
-        """
-        last = self.offset + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
-        if min((self.offset, *self.shape, *self.strides)) < 0 or (0 not in self.shape and last >= len(numbers)):
-            raise ValueError("a tensor reaches outside its storage")
-        strides = [stride * numbers.itemsize for stride in self.strides]
-        return np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, strides).copy()
-
-
-def rebuild_tensor(
-    storage: object, offset: int, shape: Sequence[int], strides: Sequence[int], *_unused: object
-) -> LazyTensor:
-    """Stand in for ``torch._utils._rebuild_tensor_v2`` (and the older one without ``_v2``)."""
-    if not isinstance(storage, Storage):
-        raise ValueError("a tensor without a storage")
-    return LazyTensor(storage, offset, tuple(shape), tuple(strides))
-
-
-def rebuild_parameter(tensor: object, *_unused: object) -> object:
-    """Stand in for ``torch._utils._rebuild_parameter``: a parameter is its tensor."""
-    return tensor
-
-
-ALLOWED: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("torch._utils", "_rebuild_tensor"): rebuild_tensor,
-    ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor,
-    ("torch._utils", "_rebuild_parameter"): rebuild_parameter,
-    **{("torch", name): dtype for name, dtype in STORAGES.items()},
-}
-
-
-class ForbiddenGlobal(Exception):
-    """A pickle asks for a name that is not needed for a dict of tensors."""
-
-
-class TensorUnpickler(pickle.Unpickler):
-    """An unpickler that only admits tensors and the containers that hold them.
-
-    Attributes:
-        storages: The storages that the pickle names, by key.
-    """
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(file, encoding="utf-8")
-        self.storages: dict[Hashable, Storage] = {}
-
-    def find_class(self, module: str, name: str) -> Any:
-        """The stand-in for an admitted name."""
-        try:
-            return ALLOWED[module, name]
-        except KeyError:
-            raise ForbiddenGlobal(f"{module}.{name}") from None
-
-    def persistent_load(self, reference: Any) -> Storage:
-        """The storage that a tuple of PyTorch's refers to."""
-        kind, dtype, key, _location, count, *view = reference
-        if kind != "storage" or any(view) or (dtype != "bfloat16" and not isinstance(dtype, np.dtype)):
-            raise ValueError(f"an unknown reference {reference!r}")
-        return self.storages.setdefault(key, Storage(dtype, key, int(count)))
+LARGEST_PICKLE = 1 << 28  # bytes; that of a ResNet-152 has 130,000
+GROWTH = 8  # times the size of its file that the tensors of a sound one can need: few share their numbers
+SMALL = 1 << 26  # bytes that any file's may need
 
 
 class Unpickled(NamedTuple):
@@ -142,86 +29,141 @@ class Unpickled(NamedTuple):
 
     Attributes:
         root: What was pickled, with a LazyTensor for each tensor.
-        storages: The storages of the tensors, by key.
-        data: The bytes of each storage.
+        skipped: The names of objects that were not made.
+        read: The bytes of some storages, by key.
     """
 
     root: object
-    storages: Mapping[Hashable, Storage]
-    data: Mapping[Hashable, bytes]
+    skipped: Sequence[str]
+    read: Callable[[Mapping[Hashable, Storage]], dict[Hashable, bytes]]
 
 
-def read_zip(path: str | Path) -> Unpickled:
+def read_zip(path: Path) -> Unpickled:
     """Read the zip format (PyTorch 1.6 and later)."""
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
-        index = next((name for name in names if name.endswith("/data.pkl")), None)
+        index = next((name for name in names if f"/{name}".endswith("/data.pkl")), None)
         if index is None:
             raise ValueError("a zip without a data.pkl")
         folder = index[: -len("data.pkl")]
-        order = folder + "byteorder"
-        if order in names and archive.read(order) != b"little":
-            raise ValueError("big-endian numbers")
-        with archive.open(index) as file:
-            unpickler = TensorUnpickler(file)
-            root = unpickler.load()
-        data = {key: archive.read(f"{folder}data/{key}") for key in unpickler.storages}
-    return Unpickled(root, unpickler.storages, data)
+        if folder + "byteorder" in names and archive.read(folder + "byteorder") != b"little":
+            raise MstlError(f"{path} has the numbers of a big-endian machine; save it on another one")
+        unpickler = unpickler_of_next(io.BytesIO(content(archive, index, None)))
+        root = unpickler.load()
+
+    def read(storages: Mapping[Hashable, Storage]) -> dict[Hashable, bytes]:
+        with zipfile.ZipFile(path) as archive:
+            return {
+                key: content(archive, f"{folder}data/{key}", storage.length * storage.itemsize)
+                for key, storage in storages.items()
+            }
+
+    return Unpickled(root, list(unpickler.skipped), read)
 
 
-def read_legacy(path: str | Path) -> Unpickled:
+def content(archive: zipfile.ZipFile, name: str, size: int | None) -> bytes:
+    """A file in a zip archive, which must have a size if one is given.
+
+    Raises:
+        ValueError: It is larger than it can be in a sound file.
+    """
+    info = archive.getinfo(name)
+    if info.file_size > LARGEST_PICKLE if size is None else info.file_size != size:
+        raise ValueError(f"{name} has {info.file_size} bytes{'' if size is None else f' where {size} were announced'}")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{name} is compressed as PyTorch never does")
+    return archive.read(info)
+
+
+def read_legacy(path: Path) -> Unpickled:
     """Read the format before PyTorch 1.6: five pickles, then the numbers."""
     with open(path, "rb") as file:
-        if TensorUnpickler(file).load() != MAGIC_NUMBER or TensorUnpickler(file).load() != PROTOCOL_VERSION:
-            raise ValueError("no PyTorch file")
-        if not TensorUnpickler(file).load().get("little_endian", True):
-            raise ValueError("big-endian numbers")
-        unpickler = TensorUnpickler(file)
+        for number in (MAGIC_NUMBER, PROTOCOL_VERSION):
+            if unpickler_of_next(file).load() != number:
+                raise ValueError("no PyTorch file")
+        if not unpickler_of_next(file).load().get("little_endian", True):
+            raise MstlError(f"{path} has the numbers of a big-endian machine; save it on another one")
+        unpickler = unpickler_of_next(file)
         root = unpickler.load()
-        data = {}
-        for key in TensorUnpickler(file).load():
-            storage = unpickler.storages[key]
+        keys = unpickler_of_next(file).load()
+        begin = file.tell()
+
+    def read(storages: Mapping[Hashable, Storage]) -> dict[Hashable, bytes]:
+        return read_numbers(path, begin, {key: unpickler.storages[key] for key in keys}, storages)
+
+    return Unpickled(root, list(unpickler.skipped), read)
+
+
+def read_numbers(
+    path: Path, begin: int, stored: Mapping[Hashable, Storage], wanted: Mapping[Hashable, Storage]
+) -> dict[Hashable, bytes]:
+    """Read storages of the legacy format.
+
+    Args:
+        path: The file.
+        begin: Where the first storage begins.
+        stored: All storages, in the order of the file.
+        wanted: Those to read.
+    """
+    data = {}
+    with open(path, "rb") as file:
+        file.seek(begin)
+        for key, storage in stored.items():
             count = int.from_bytes(file.read(8), "little")
-            if count != storage.count:
-                raise ValueError(f"storage {key} has {count} numbers where {storage.count} were announced")
-            data[key] = file.read(count * storage.itemsize)
-    return Unpickled(root, unpickler.storages, data)
-
-
-def find_tensors(root: object) -> dict[str, LazyTensor]:
-    """The tensors of a dict of tensors, or of the one inside a training checkpoint, by name."""
-    for key in ("state_dict_ema", "state_dict", "model_ema", "model"):
-        if isinstance(root, dict) and isinstance(root.get(key), dict):
-            root = root[key]
-            break
-    if not isinstance(root, dict) or not any(isinstance(value, LazyTensor) for value in root.values()):
-        raise ValueError("no dict of tensors")
-    return {str(name): value for name, value in root.items() if isinstance(value, LazyTensor)}
+            if count != storage.length:
+                raise ValueError(f"storage {key} has {count} numbers where {storage.length} were announced")
+            size = count * storage.itemsize
+            if size > os.path.getsize(path) - file.tell():
+                raise ValueError(f"storage {key} is cut short")
+            if key in wanted:
+                data[key] = file.read(size)
+            else:
+                file.seek(size, os.SEEK_CUR)
+    return data
 
 
 def read_torch_file(path: str | Path) -> Arrays:
-    """Read a .pth file of either format.
+    """Read the tensors of a PyTorch file of either format; objects beside them are skipped, which is logged.
 
     Returns:
         Arrays by parameter name, in the order and precision of the file (bfloat16 becomes float32).
 
     Raises:
-        MstlError: The file is damaged, holds no dict of tensors, or asks for anything but tensors.
+        MstlError: The file is damaged, holds no dict of tensors, or asks for what only an attack needs.
     """
+    path = Path(path)
     try:
-        root, storages, data = read_zip(path) if zipfile.is_zipfile(path) else read_legacy(path)
-        numbers = {}
-        for key, storage in storages.items():
-            if len(data[key]) != storage.count * storage.itemsize:
-                raise ValueError(f"storage {key} is cut short")
-            numbers[key] = storage.numbers(data[key])
-        return {name: lazy.array(numbers[lazy.storage.key]) for name, lazy in find_tensors(root).items()}
+        unpickled = read_zip(path) if zipfile.is_zipfile(path) else read_legacy(path)
+        tensors = find_state_dict(unpickled.root, path)
+        arrays = to_arrays(tensors, unpickled, path.stat().st_size)
+    except MstlError:
+        raise
     except ForbiddenGlobal as error:
         raise MstlError(
             f"{path} asks to run {error}, which is no part of a tensor: it was refused and nothing was run; "
             "get the weights from a source that you trust, saved as a plain state_dict"
         ) from error
-    except OSError as error:
-        raise MstlError(f"cannot read {path}: {error.strerror or error}") from error
     except Exception as error:  # a damaged pickle or zip can raise anything
-        raise MstlError(f"{path} is not a PyTorch weights file, or is damaged: {error}; get it again") from error
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which is a place that a damaged zip names
+            raise MstlError(f"cannot read {path}: {error.strerror or error}") from error
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise MstlError(f"{path} is not a PyTorch weights file, or is damaged: {reason}; get it again") from error
+    if unpickled.skipped:
+        some = ", ".join(unpickled.skipped[:4]) + (", ..." if len(unpickled.skipped) > 4 else "")
+        logger.info("%s: objects beside the tensors are left out, and nothing of them was run (%s)", path.name, some)
+    return arrays
+
+
+def to_arrays(tensors: Mapping[str, LazyTensor], unpickled: Unpickled, file_size: int) -> Arrays:
+    """The arrays of tensors; only the numbers that they need are read.
+
+    Raises:
+        ValueError: They are damaged, or need far more memory than their file has bytes.
+    """
+    total = sum(math.prod(tensor.shape) * tensor.storage.itemsize for tensor in tensors.values())
+    if total > max(SMALL, GROWTH * file_size):
+        raise ValueError(f"tensors of {total} bytes in a file of {file_size}")
+    storages = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
+    data = unpickled.read(storages)
+    numbers = {key: storage.numbers(data.pop(key)) for key, storage in storages.items()}
+    return {name: tensor.array(numbers[tensor.storage.key]) for name, tensor in tensors.items()}

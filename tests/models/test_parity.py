@@ -16,6 +16,7 @@ from mindspore import nn
 from mstl.errors import MstlError
 from mstl.models import key_mapping, layers
 from mstl.models.architectures import ARCHITECTURES, RESNETS
+from mstl.models.bodies import find_bodies
 from mstl.models.efficientnet_lite import EfficientNetLite
 from mstl.models.factory import build_model
 from mstl.models.loading import HEAD, Weights, load_weights, read_weights
@@ -347,15 +348,20 @@ def test_a_layout_taken_for_another_is_caught(golden, wrong):
 # ------------------------------------------------------------------------------------------------------------- names
 
 
+def layouts(names):
+    """The layouts of the models that these parameter names are of."""
+    return [body.layout for body in find_bodies(names)]
+
+
 @pytest.mark.parametrize("golden", foreign.names())
 def test_names_settle_layout_and_architecture(golden):
     layout, _, model = golden.partition("-")
     shapes, _ = foreign.load(golden)
-    assert key_mapping.find_layout(shapes) == layout
+    assert layouts(shapes) == [layout]
     assert key_mapping.recognise(key_mapping.MAPS[layout](shapes)) == model
     headless = {name: shape for name, shape in shapes.items() if len(shape) != 2 and shape != (foreign.CLASSES,)}
     assert len(headless) == len(shapes) - 2
-    assert key_mapping.find_layout(headless) == layout
+    assert layouts(headless) == [layout]
     assert key_mapping.recognise(key_mapping.MAPS[layout](headless)) == model
 
 
@@ -375,22 +381,13 @@ def test_maps_are_pure(golden):
 def test_mstls_own_names_are_a_layout_too(golden):
     layout = golden.partition("-")[0]
     own = key_mapping.MAPS[layout](foreign.load(golden)[0])
-    assert key_mapping.find_layout(own) == "tutorial"
+    assert layouts(own) == ["tutorial"]
     assert key_mapping.from_tutorial(own) == own
-
-
-@pytest.mark.parametrize("golden", ["torchvision-resnet18", "lite0-efficientnet_lite0"])
-def test_names_out_of_data_parallel(golden):
-    layout = golden.partition("-")[0]
-    shapes, _ = foreign.load(golden)
-    wrapped = {f"module.{name}": shape for name, shape in shapes.items()}
-    assert key_mapping.find_layout(wrapped) == layout
-    assert key_mapping.MAPS[layout](wrapped) == key_mapping.MAPS[layout](shapes)
 
 
 def test_names_of_nothing_known():
     for names in ((), ("features.0.weight", "classifier.6.bias"), ("conv1.weight",), ("layer1.0.conv1.weight",)):
-        assert key_mapping.find_layout(names) is None
+        assert layouts(names) == []
         assert key_mapping.recognise(dict.fromkeys(names, (64, 3, 3, 3))) is None
 
 

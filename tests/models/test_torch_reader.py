@@ -63,7 +63,6 @@ EVIL = {
     "os.system": (lambda flag: Evil(os.system, f"touch {flag}"), "system"),
     "eval": (lambda flag: Evil(eval, f"open({str(flag)!r}, 'w')"), "eval"),
     "exec": (lambda flag: Evil(exec, f"open({str(flag)!r}, 'w')"), "exec"),
-    "getattr": (lambda flag: Evil(getattr, "text", "upper"), "getattr"),
     "open": (lambda flag: Evil(open, str(flag), "w"), "open"),
     "nested": (lambda flag: [{"deep": (Evil(os.mkdir, str(flag)),)}], "mkdir"),
     "pickle": (lambda flag: Evil(pickle.loads, pickle.dumps(Evil(os.mkdir, str(flag)))), "loads"),
