@@ -39,7 +39,7 @@ def find_columns(
     table: Table,
     own: tuple[int | None, int | None],
     others: Sequence[int],
-    is_image: Callable[[str], bool],
+    are_images: Callable[[Sequence[str]], bool],
 ) -> Columns:
     """Find the columns of paths and of labels.
 
@@ -48,7 +48,7 @@ def find_columns(
         table: Its content.
         own: The column of the paths and that of the labels that the user has named; None to find one.
         others: Columns that are neither.
-        is_image: Whether a path leads to an image, also if it is not complete.
+        are_images: Whether any of these paths leads to an image, also if it is not complete.
 
     Raises:
         MstlError: It is not clear which they are.
@@ -58,7 +58,7 @@ def find_columns(
     free = [column for column in range(width) if column not in others]
     path, label = own
     if path is None:
-        path = find_paths(file, table, sample, [column for column in free if column != label], is_image)
+        path = find_paths(file, table, sample, [column for column in free if column != label], are_images)
     labels = find_labels(file, table, [column for column in free if column != path]) if label is None else (label,)
     return Columns(path, labels, tuple(notes_on(file, table, path, labels, others)))
 
@@ -99,7 +99,11 @@ def has(table: Table) -> str:
 
 
 def find_paths(
-    file: Path, table: Table, sample: Sequence[Sequence[str]], free: Sequence[int], is_image: Callable[[str], bool]
+    file: Path,
+    table: Table,
+    sample: Sequence[Sequence[str]],
+    free: Sequence[int],
+    are_images: Callable[[Sequence[str]], bool],
 ) -> int:
     """The column of the paths: the one that holds names of images, or else is called so.
 
@@ -112,14 +116,16 @@ def find_paths(
         return like_images[0]
     columns = by_name(table, like_images or free, "path")
     if not columns and not table.header:
-        columns = [column for column in free if any(is_image(cells[column]) for cells in filled)]
+        columns = [column for column in free if are_images([cells[column] for cells in filled])]
     if not columns:
         found = ",".join(table.header) or ",".join(sample[0] if sample else ()) or "nothing"
         raise MstlError(
             f"{file} must begin with the header {HEADER}, not with {found[:200]}; or name its columns with "
             "--path-column and --label-column"
         )
-    return next((column for column in columns if any(is_image(cells[column]) for cells in filled)), columns[0])
+    if len(columns) == 1:
+        return columns[0]
+    return next((column for column in columns if are_images([cells[column] for cells in filled])), columns[0])
 
 
 def find_labels(file: Path, table: Table, free: Sequence[int]) -> tuple[int, ...]:
@@ -166,7 +172,7 @@ def is_index(table: Table, column: int) -> bool:
     """Whether a column holds the numbers of the rows."""
     cells = [row[column] for _, row in table.rows if len(row) > column]
     counted = cells in ([str(number + first) for number in range(len(cells))] for first in (0, 1))
-    return plain(table.header[column]) in INDEX if table.header else counted and len(cells) > 2
+    return (counted and len(cells) > 2) or (bool(table.header) and plain(table.header[column]) in INDEX)
 
 
 def holds(table: Table, column: int, values: Sequence[str]) -> bool:

@@ -62,6 +62,8 @@ def read_rows(file: Path, options: ListOptions = FOUND, quiet: bool = False) -> 
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:  # but a path may be that of a file whose name is not UTF-8
             not_text, text = error, data.decode("utf-8-sig", "surrogateescape")
+        if "\0" in text and not not_text:
+            raise MstlError(f"{file} is no text: it has NUL bytes; save it as UTF-8")
         rows, notes = rows_of(file, text, options)
     except OSError as error:
         raise MstlError(f"cannot read the list {file}: {error.strerror or error}") from error
@@ -101,11 +103,9 @@ def rows_of(file: Path, text: str, options: ListOptions) -> tuple[list[Row], lis
     own = named_columns(file, table, options)
     parts = find_parts(file, table, [column for column in own if column is not None])
 
-    def is_image(path: str) -> bool:
-        finder = PathFinder(file, [path], options.images)
-        return finder.complete or bool(finder.matches(finder.split_paths[0]))
-
-    columns = find_columns(file, table, own, parts.columns, is_image)
+    columns = find_columns(
+        file, table, own, parts.columns, lambda paths: PathFinder(file, paths, options.images).leads_to_images
+    )
     labelled = [labelled_row(file, table, number, cells, columns.path, columns.labels) for number, cells in table.rows]
     kept = [(row, index) for index, row in enumerate(labelled) if row is not None]
     rows = [dataclasses.replace(row, split=parts.parts[index] if parts.parts else "") for row, index in kept]

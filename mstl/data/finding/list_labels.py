@@ -13,6 +13,7 @@ logger = logging.getLogger("mstl")
 CLASSES = "classes.txt"  # beside a list: the class names that integer labels index, one a line
 INTEGER = re.compile(r"0|-?[1-9][0-9]*")  # as a program writes it: 007 and +7 are names
 DIGITS = re.compile(r"[+-]?[0-9]+")
+SEQUENCE = re.compile(r"[\[({].*,.*[\])}]")  # ['cat', 'dog']
 NUMBERS = re.compile(r"\W*\d+(?:\.\d+)?(?:[\s,;|]+\d+(?:\.\d+)?)+\W*")  # 1,0 or [0, 1] or 0 1
 LARGEST = 18  # digits of an integer
 
@@ -42,8 +43,8 @@ def one_hot_label(file: Path, line: int, cells: Cells, names: Cells) -> str:
 def refuse_several(file: Path, labels: Iterable[str]) -> None:
     """Refuse lists that give an image more than one label.
 
-    These are lists of numbers, names divided by ``|`` or ``;``, and names divided by commas that are labels by
-    themselves, too.
+    These are numbers in a row, lists in brackets, names divided by ``|`` or ``;``, and names divided by commas that are
+    labels by themselves, too.
 
     Raises:
         MstlError: There is such a label.
@@ -52,7 +53,12 @@ def refuse_several(file: Path, labels: Iterable[str]) -> None:
     for label in sorted(known):
         parts = [part.strip(" '\"[]()") for part in re.split(r"[|;,]", label)]
         several = len(parts) > 1 and all(parts)
-        if several and ("|" in label or ";" in label or set(parts) <= known) or NUMBERS.fullmatch(label):
+        if (
+            several
+            and ("|" in label or ";" in label or set(parts) <= known)
+            or NUMBERS.fullmatch(label)
+            or SEQUENCE.fullmatch(label)
+        ):
             raise MstlError(
                 f"{file} has {label!r}, which is more than one label; a classifier needs one for each image"
             )

@@ -3,7 +3,7 @@
 import os
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +14,20 @@ from mstl.errors import MstlError
 
 LARGEST = 1_000_000  # files that are looked through
 Parts = tuple[str, ...]
+
+
+class AmbiguousPathError(MstlError):
+    """A path of a list may mean more than one image.
+
+    Attributes:
+        rows: Number of paths in the list.
+        example: One of the images.
+    """
+
+    def __init__(self, message: str, rows: int, example: str) -> None:
+        super().__init__(message)
+        self.rows = rows
+        self.example = example
 
 
 @dataclass(frozen=True)
@@ -33,7 +47,6 @@ class PathFinder:
     file: Path
     paths: Sequence[str]
     images: str | None = None
-    notes: list[str] = field(default_factory=list)
 
     @cached_property
     def base(self) -> str:
@@ -58,20 +71,31 @@ class PathFinder:
         return next((n for n in range(least) if any(parts[n] != first[n] for parts in self.split_paths)), max(least, 0))
 
     @cached_property
-    def candidates(self) -> dict[str, list[Parts]]:
-        """The images below the folder, by the name and by the name without suffix, that a path may mean."""
+    def candidates(self) -> dict[Parts, list[Parts]]:
+        """The images below the folder that a path may mean, by its name, and by its last folder and name."""
         wanted = {key(parts[-1]) for parts in self.split_paths if parts}
-        found: dict[str, list[Parts]] = {}
+        found: dict[Parts, list[Parts]] = {}
         for place in images_below(self.base):
+            folder = tuple(map(key, place[-2:-1]))
             for name in {key(place[-1]), key(os.path.splitext(place[-1])[0])} & wanted:
-                found.setdefault(name, []).append(place)
+                for end in {(name,), (*folder, name)}:
+                    found.setdefault(end, []).append(place)
         return found
 
     @cached_property
     def left_out(self) -> int:
         """The number of folders at the front to leave out: that with which the most images are found."""
-        counts = [sum(bool(self.matches(parts[n:])) for parts in self.split_paths) for n in range(self.shared + 1)]
-        return counts.index(max(counts))
+        return self.counts.index(max(self.counts))
+
+    @cached_property
+    def counts(self) -> list[int]:
+        """The number of paths that mean an image, by the number of folders at the front that are left out."""
+        return [sum(bool(self.matches(parts[n:])) for parts in self.split_paths) for n in range(self.shared + 1)]
+
+    @property
+    def leads_to_images(self) -> bool:
+        """Whether any of the paths means an image."""
+        return self.complete or any(self.counts)
 
     def matches(self, rest: Parts) -> list[Parts]:
         """The images whose place ends like a path; those right in the folder alone, if there are some."""
@@ -80,7 +104,7 @@ class PathFinder:
         folders = tuple(map(key, rest[:-1]))
         found = [
             place
-            for place in self.candidates.get(key(rest[-1]), ())
+            for place in self.candidates.get(tuple(map(key, rest[-2:])), ())
             if len(place) >= len(rest) and tuple(map(key, place[-len(rest) : -1])) == folders
         ]
         for better in (
@@ -102,7 +126,7 @@ class PathFinder:
             A path that starts in the folder of the list, or an absolute one; as it was written if nothing is there.
 
         Raises:
-            MstlError: It may mean more than one image.
+            AmbiguousPathError: It may mean more than one image.
         """
         written = self.paths[index]
         if self.complete:
@@ -114,9 +138,11 @@ class PathFinder:
         real = {os.path.realpath(os.path.join(self.base, *place)) for place in found}
         if len(real) > 1:
             one, other = (printable(os.path.join(*place)) for place in sorted(found)[:2])
-            raise MstlError(
+            raise AmbiguousPathError(
                 f"{self.file}: {printable(written)} may be {one} or {other} in {self.base}: say in which folder the "
-                "images are, by --images DIR or in the list"
+                "images are, by --images DIR or in the list",
+                len(self.paths),
+                min(real),
             )
         if not found:
             return written if self.images is None else os.path.join(self.base, written)

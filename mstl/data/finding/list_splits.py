@@ -1,6 +1,7 @@
 """List splits: which splits the lists in a folder hold, and the parts that one list names."""
 
 import logging
+import os
 from pathlib import Path
 
 from mstl.data.finding.folder import visible
@@ -8,13 +9,17 @@ from mstl.data.finding.found import FoundSplits, Split
 from mstl.data.finding.list_columns import NoLabelsError
 from mstl.data.finding.list_file import LIST_SUFFIXES, exists, read_rows, samples_of_list
 from mstl.data.finding.list_options import FOUND, ListOptions
+from mstl.data.finding.list_paths import AmbiguousPathError
 from mstl.data.finding.part_names import Part, part_of, rank
+from mstl.data.image_files import has_image_suffix
 from mstl.errors import MstlError
 
 logger = logging.getLogger("mstl")
 USUAL = ("train", "training", "val", "valid", "validation", "test")  # lists called otherwise must have images
 TABLES = (".csv", ".tsv")  # a .txt that is not called after a part may be anything
 ANSWERS = ("submission", "submit")  # in names of lists that a competition wants to have filled in
+SHARE = 0.5  # of the images in their folders, that a list must name if it is not called after a part
+NO_LIST = "it is something else"
 PARTS: tuple[Part, ...] = ("train", "val", "test")
 
 
@@ -40,6 +45,8 @@ def splits_of_lists(folder: Path, options: ListOptions = FOUND) -> FoundSplits |
         found = tables(folder, options)
         if len(found) > 1:
             logger.info("data: lists that are not used, as they are several: %s; give one", ", ".join(map(str, found)))
+        if not found:
+            log_unused(folder, options)
         if len(found) != 1:
             return None
         by_part = {"train": found, "val": [], "test": []}
@@ -71,7 +78,7 @@ def split_of_list(file: Path, part: Part, options: ListOptions) -> Split | None:
     except NoLabelsError as error:
         if part != "test":
             raise
-        logger.warning("data: %s is not used: %s", file, error)
+        logger.warning("data: not used: %s", error)
     return None
 
 
@@ -91,12 +98,25 @@ def lists_of(folder: Path, part: Part, options: ListOptions = FOUND) -> list[Pat
 
 def tables(folder: Path, options: ListOptions = FOUND) -> list[Path]:
     """The tables in a folder that list images and their labels; a single one also where no image is there."""
-    names = [name for name in visible(folder) if Path(name).suffix.lower() in TABLES]
-    names = [name for name in names if not any(word in name.lower() for word in ANSWERS)]
-    files = [folder / name for name in names if (folder / name).is_file()]
+    files = all_tables(folder)
     if len(files) == 1 and has_usual_header(files[0]):
         return files
     return [file for file in files if lists_images(file, options)]
+
+
+def all_tables(folder: Path) -> list[Path]:
+    """The tables in a folder, but for answers of a competition that are to be filled in."""
+    names = [name for name in visible(folder) if Path(name).suffix.lower() in TABLES]
+    files = [folder / name for name in names if not any(word in name.lower() for word in ANSWERS)]
+    return [file for file in files if file.is_file()]
+
+
+def log_unused(folder: Path, options: ListOptions) -> None:
+    """Say which tables in a folder might be lists, and why they are not used."""
+    for file in all_tables(folder):
+        reason = why_no_list(file, options)
+        if reason != NO_LIST:
+            logger.info("data: not used: %s", reason)
 
 
 def has_usual_header(file: Path) -> bool:
@@ -111,12 +131,27 @@ def has_usual_header(file: Path) -> bool:
 
 
 def lists_images(file: Path, options: ListOptions = FOUND) -> bool:
-    """Whether a file is a list of images that are there, with labels."""
+    """Whether a file lists images that are there, with labels: at least half of those in their folders."""
+    return not why_no_list(file, options)
+
+
+def why_no_list(file: Path, options: ListOptions) -> str:
+    """Why a file is no list of the images beside it, as a sentence for users; "" if it is one."""
     try:
         rows = read_rows(file, options, quiet=True)
+    except AmbiguousPathError as error:  # whoever reads it will say so
+        listed, folders = error.rows, {os.path.dirname(error.example)}
+    except NoLabelsError as error:
+        return str(error)
     except MstlError:
-        return False
-    return any(exists(file, row) for row in rows)
+        return NO_LIST
+    else:
+        places = [os.path.join(file.parent, row.path) for row in rows if exists(file, row)]
+        listed, folders = len(set(places)), set(map(os.path.dirname, places))
+    images = sum(has_image_suffix(name) for folder in folders for name in os.listdir(folder))
+    if not folders or listed < SHARE * images:
+        return f"{file} lists {listed} of {images} images there: give the list as the data if it is meant"
+    return ""
 
 
 def splits_of_list(file: Path, options: ListOptions = FOUND) -> FoundSplits:
