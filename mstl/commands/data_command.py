@@ -78,12 +78,11 @@ def check(data: str, val: str | None, lists: "ListOptions", out: Path, quarantin
     from mstl.files import check_output_file
 
     check_output_file(out)
-    folders = all(locate(name).is_dir() for name in (data, val) if name is not None)
     try:
         found = find_dataset(data, val, lists)
     except MstlError as error:
-        if not folders:  # a list that cannot be read is no data yet
-            raise
+        if not all(locate(name).is_dir() for name in (data, val) if name is not None):
+            raise  # a list that cannot be read is no data yet
         write_csv([Finding("", "refused", str(error))], out)
         shared.fail(str(error), MUST_BE_FIXED)
     checked = check_dataset(found)

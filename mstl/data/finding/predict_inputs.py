@@ -5,7 +5,6 @@ import http.client
 import logging
 import os
 import re
-import stat
 import sys
 import time
 import urllib.request
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 
 from mstl.data.finding.other_folders import why_no_data
 from mstl.data.image_files import has_image_suffix, printable
+from mstl.data.opening import UnreadableImage, open_image
 from mstl.download.failures import describe, root_cause
 from mstl.download.opener import strict_urlopen
 from mstl.errors import MstlError, OfflineError
@@ -163,17 +163,11 @@ def is_no_image(path: str) -> bool:
     """Whether a file is no image, by its name and its content; one that cannot be read may be one."""
     if has_image_suffix(path):
         return False
-    from PIL import Image, UnidentifiedImageError
-
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return True
-        with Image.open(path):
+        with open_image(path):
             return False
-    except UnidentifiedImageError:
-        return True
-    except Exception:  # Pillow raises whatever its many decoders do; it will be said with the image
-        return False
+    except UnreadableImage as fault:
+        return fault.problem in ("not_an_image", "empty")
 
 
 def log_left_out(folder: str, others: Sequence[str], skipped: Mapping[str, str]) -> None:
