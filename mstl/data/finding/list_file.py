@@ -14,9 +14,8 @@ from mstl.data.finding.list_columns import HEADER, find_columns, named_columns
 from mstl.data.finding.list_dialect import Table, read_table
 from mstl.data.finding.list_labels import class_names, one_hot_label, refuse_several
 from mstl.data.finding.list_options import FOUND, ListOptions
-from mstl.data.finding.list_parts import find_parts
-from mstl.data.finding.list_paths import PathFinder
-from mstl.data.finding.part_names import part_of
+from mstl.data.finding.list_parts import find_parts, part_of_list
+from mstl.data.finding.list_paths import AmbiguousPathError, PathFinder
 from mstl.data.image_files import printable
 from mstl.data.samples import Sample
 from mstl.errors import MstlError
@@ -141,11 +140,15 @@ def complete(file: Path, rows: Sequence[Row], options: ListOptions) -> tuple[lis
     """The rows with paths that lead to images, and what was done to them.
 
     Raises:
-        MstlError: A path may mean more than one image.
+        AmbiguousPathError: A path may mean more than one image.
     """
     finder = PathFinder(file, [row.path for row in rows], options.images)
-    whole = part_of(file.stem) or ""
-    found = [finder.find(index, row.split or whole) for index, row in enumerate(rows)]
+    whole = part_of_list(file.stem) or ""
+    try:
+        found = [finder.find(index, row.split or whole) for index, row in enumerate(rows)]
+    except AmbiguousPathError as error:
+        error.labels = [row.label for row in rows]
+        raise
     changed = [index for index, row in enumerate(rows) if found[index] != row.path] if not finder.complete else []
     changed = [index for index in changed if exists(file, Row(found[index], ""))]
     notes = []

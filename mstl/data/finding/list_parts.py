@@ -1,5 +1,6 @@
 """List parts: whether each row of a list is to train, to validate or to test on, by a column that says so."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ FLAGS: dict[str, Part] = {  # columns of yes and no, by the part that yes means
 }
 YES, NO = ("1", "1.0", "true", "yes", "t", "y"), ("0", "0.0", "false", "no", "f", "n")
 WORDS: dict[Part, str] = {"train": "train on", "val": "validate on", "test": "test on"}
+BESIDE = re.compile("labels?|lists?|annotations?|classes|targets?|metadata", re.IGNORECASE)  # in names of lists
 SHOWN = 5  # values in a message
 
 
@@ -40,6 +42,11 @@ class PartColumns:
     parts: tuple[Part, ...] = ()
     columns: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def part_of_list(stem: str) -> Part | None:
+    """The part that a list is called after, as train.csv, train_labels.csv and list_train.txt are."""
+    return part_of(stem) or part_of(BESIDE.sub("", stem))
 
 
 def find_parts(file: Path, table: Table, others: Sequence[int]) -> PartColumns:

@@ -20,14 +20,14 @@ class AmbiguousPathError(MstlError):
     """A path of a list may mean more than one image.
 
     Attributes:
-        rows: Number of paths in the list.
         example: One of the images.
+        labels: That of each path in the list, where they are known.
     """
 
-    def __init__(self, message: str, rows: int, example: str) -> None:
+    def __init__(self, message: str, example: str) -> None:
         super().__init__(message)
-        self.rows = rows
         self.example = example
+        self.labels: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,6 @@ class PathFinder:
             raise AmbiguousPathError(
                 f"{self.file}: {printable(written)} may be {one} or {other} in {self.base}: say in which folder the "
                 "images are, by --images DIR or in the list",
-                len(self.paths),
                 min(real),
             )
         if not found:

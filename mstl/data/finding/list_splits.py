@@ -7,10 +7,11 @@ from pathlib import Path
 from mstl.data.finding.folder import visible
 from mstl.data.finding.found import FoundSplits, Split
 from mstl.data.finding.list_columns import NoLabelsError
-from mstl.data.finding.list_file import LIST_SUFFIXES, exists, read_rows, samples_of_list
+from mstl.data.finding.list_file import LIST_SUFFIXES, read_rows, samples_of_list
 from mstl.data.finding.list_options import FOUND, ListOptions
-from mstl.data.finding.list_paths import AmbiguousPathError
-from mstl.data.finding.part_names import Part, part_of, rank
+from mstl.data.finding.list_parts import part_of_list
+from mstl.data.finding.list_paths import AmbiguousPathError, is_there
+from mstl.data.finding.part_names import Part, rank
 from mstl.data.image_files import has_image_suffix
 from mstl.errors import MstlError
 
@@ -29,8 +30,13 @@ def list_of(folder: Path, part: Part, options: ListOptions = FOUND) -> Path | No
 
 
 def only_csv(folder: Path, options: ListOptions = FOUND) -> Path | None:
-    """The table in a folder that lists images and their labels; None if there is none, or more than one."""
+    """The table in a folder that lists images and their labels; None if there is none, or more than one.
+
+    One called after a part to validate or to test on does not count if there is another.
+    """
     found = tables(folder, options)
+    if len(found) > 1:
+        found = [file for file in found if part_of_list(file.stem) is None]
     return found[0] if len(found) == 1 else None
 
 
@@ -42,14 +48,12 @@ def splits_of_lists(folder: Path, options: ListOptions = FOUND) -> FoundSplits |
     """
     by_part = {part: lists_of(folder, part, options) for part in PARTS}
     if not by_part["train"]:
-        found = tables(folder, options)
-        if len(found) > 1:
-            logger.info("data: lists that are not used, as they are several: %s; give one", ", ".join(map(str, found)))
-        if not found:
+        only = only_csv(folder, options)
+        if only is None:
             log_unused(folder, options)
-        if len(found) != 1:
             return None
-        by_part = {"train": found, "val": [], "test": []}
+        by_part = {part: [file for file in files if file != only] for part, files in by_part.items()}
+        by_part["train"] = [only]
     used = [files[0] for files in by_part.values() if files]
     rest = [file.name for files in by_part.values() for file in files[1:]]
     logger.info(
@@ -88,7 +92,7 @@ def lists_of(folder: Path, part: Part, options: ListOptions = FOUND) -> list[Pat
     They are called ``train``, ``val`` or ``test`` and the like; otherwise after the part, and have images.
     """
     names = [name for name in visible(folder) if Path(name).suffix.lower() in LIST_SUFFIXES]
-    files = [folder / name for name in names if part_of(Path(name).stem) == part]
+    files = [folder / name for name in names if part_of_list(Path(name).stem) == part]
     files = [file for file in files if file.is_file()]
     return sorted(
         (file for file in files if file.stem.lower() in USUAL or lists_images(file, options)),
@@ -101,7 +105,7 @@ def tables(folder: Path, options: ListOptions = FOUND) -> list[Path]:
     files = all_tables(folder)
     if len(files) == 1 and has_usual_header(files[0]):
         return files
-    return [file for file in files if lists_images(file, options)]
+    return [file for file in files if not why_no_list(file, options, SHARE)]
 
 
 def all_tables(folder: Path) -> list[Path]:
@@ -113,9 +117,12 @@ def all_tables(folder: Path) -> list[Path]:
 
 def log_unused(folder: Path, options: ListOptions) -> None:
     """Say which tables in a folder might be lists, and why they are not used."""
+    several = tables(folder, options)
+    if several:
+        logger.info("data: not used, as they are several lists: %s; give one as the data", ", ".join(map(str, several)))
     for file in all_tables(folder):
-        reason = why_no_list(file, options)
-        if reason != NO_LIST:
+        reason = why_no_list(file, options, SHARE)
+        if reason not in ("", NO_LIST):
             logger.info("data: not used: %s", reason)
 
 
@@ -131,26 +138,35 @@ def has_usual_header(file: Path) -> bool:
 
 
 def lists_images(file: Path, options: ListOptions = FOUND) -> bool:
-    """Whether a file lists images that are there, with labels: at least half of those in their folders."""
-    return not why_no_list(file, options)
+    """Whether a file is a list of images that are there, with labels."""
+    return not why_no_list(file, options, 0)
 
 
-def why_no_list(file: Path, options: ListOptions) -> str:
-    """Why a file is no list of the images beside it, as a sentence for users; "" if it is one."""
+def why_no_list(file: Path, options: ListOptions, share: float) -> str:
+    """Why a file is no list of the images beside it, as a sentence for users; "" if it is one.
+
+    Args:
+        file: The file.
+        options: How lists are to be read.
+        share: Of the images in their folders that a list must name.
+    """
     try:
         rows = read_rows(file, options, quiet=True)
     except AmbiguousPathError as error:  # whoever reads it will say so
-        listed, folders = error.rows, {os.path.dirname(error.example)}
+        labels, places = error.labels, [error.example]
     except NoLabelsError as error:
         return str(error)
     except MstlError:
         return NO_LIST
     else:
-        places = [os.path.join(file.parent, row.path) for row in rows if exists(file, row)]
-        listed, folders = len(set(places)), set(map(os.path.dirname, places))
+        labels, places = [row.label for row in rows], [os.path.join(file.parent, row.path) for row in rows]
+    folders = {os.path.dirname(place) for place in places if is_there(place)}
+    if not folders or (share and all((file.parent / label).is_dir() for label in set(labels))):
+        return NO_LIST  # as in a list of the classes, whose numbers are names of images, too
     images = sum(has_image_suffix(name) for folder in folders for name in os.listdir(folder))
-    if not folders or listed < SHARE * images:
-        return f"{file} lists {listed} of {images} images there: give the list as the data if it is meant"
+    listed = len(labels)
+    if listed < share * images:
+        return f"{file} lists {listed} of the {images} images there: give the list as the data if it is meant"
     return ""
 
 
