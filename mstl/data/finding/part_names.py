@@ -16,8 +16,9 @@ WORDS: dict[Part, tuple[str, ...]] = {
     ),
     "test": ("test", "testing", "tst", "holdout", "heldout", "privatetest", "测试"),
 }
+PICTURES = "images?|imgs?|photos?|pictures?|pics"
 THINGS = (
-    "set|datasets?|data|images?|imgs?|pics|pictures?|photos?|samples?|files?|folders?|dir|splits?|parts?|subset|集|"
+    f"{PICTURES}|set|datasets?|data|samples?|files?|folders?|dir|splits?|parts?|subset|集|"
     "mini|tiny|small|simple|full|all|clean|new|raw|resized|cropped|augmented|aug|labell?ed|unlabell?ed"
 )
 BEFORE = "seg|img|images?|data|dataset|my|final|new"  # seg_train/ of Intel's scenes, Final_Training/ of GTSRB
@@ -26,7 +27,7 @@ PATTERNS = {
 }
 CONTAINER = re.compile(
     r"(?:all|raw|original|cropped|resized|my)?"
-    r"(?:images?|imgs?|jpgs?|jpegs?|jpegimages?|pngs?|photos?|pictures?|pics|data(?:sets?)?|imagefolder|samples)\d*"
+    rf"(?:{PICTURES}|jpgs?|jpegs?|jpegimages?|pngs?|data(?:sets?)?|imagefolder|samples)\d*"
 )
 BESIDE = re.compile(
     r"annotations?|labels?|(?:seg(?:mentation)?)?masks?|segmentations?|trimaps?|bbox(?:es)?|boundingbox(?:es)?|"
