@@ -149,7 +149,7 @@ class SavedRun:
         if recorded.differs:
             raise MstlError(
                 f"cannot resume {self.folder}: the images of {config.data} are not those that it was started with: "
-                f"{recorded.changes()}; put them back, or start a new run"
+                f"{recorded.changes()}; undo that, or start a new run"
             )
         sets = recorded.image_sets(run.classes)
         return DataSplits(sets["train"], sets["val"], sets.get("test"), self.record_of_run.validated_on or "val")

@@ -99,6 +99,13 @@ class TrainState:
         """The command that goes on with the run."""
         return f"mstl train --resume {shlex.quote(str(self.folder))}"
 
+    def left_to_do(self) -> str:
+        """What makes up for callbacks that were stopped after training: the evaluation of test images, the report."""
+        best, folder = (shlex.quote(str(path)) for path in (self.folder / "best.ckpt", self.folder))
+        is_tested = self.test_set is None or self.test_evaluation is not None
+        test = "" if is_tested else f"`mstl evaluate {best} --split test` evaluates its test images, "
+        return f"{test}`mstl report {folder}` writes the report"
+
     def last_epoch(self) -> tuple[EpochRow, Evaluation]:
         """The row of the last finished epoch, and its validation.
 

@@ -105,8 +105,7 @@ def supervise(run: TrainingRun, own: list[object], others: list[object], resumed
     try:
         notify(others, "on_end", state)
     except stopping.Stopped as request:
-        text = f"stopped after training, while the report was written: `mstl report {state.folder}` writes it"
-        raise stopping.Stopped(request.signum, text) from None
+        raise stopping.Stopped(request.signum, f"stopped after training: {state.left_to_do()}") from None
 
 
 def train(run: TrainingRun, callbacks: Iterable[object], resumed: bool) -> None:

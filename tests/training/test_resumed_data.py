@@ -86,7 +86,7 @@ def test_validation_images_are_compared_too(copy, act, message):
     with pytest.raises(MstlError) as caught:
         mstl.fit(resume="run-parts", data=str(copy / "parts"), epochs=2)
     assert f"cannot resume run-parts: the images of {copy / 'parts'} are not those" in str(caught.value)
-    assert f": {message}; put them back, or start a new run" in str(caught.value) and "\n" not in str(caught.value)
+    assert f": {message}; undo that, or start a new run" in str(caught.value) and "\n" not in str(caught.value)
     assert (copy / "run-parts" / "last.ckpt").read_bytes() == before
 
 

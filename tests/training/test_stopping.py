@@ -12,10 +12,12 @@ import pytest
 
 import mstl
 from mstl.checkpoint import read_checkpoint
+from mstl.report import final_test
 from mstl.runtime import stopping
 from mstl.training import leftovers
 from mstl.training.checkpoint_saver import CheckpointSaver
 from mstl.training.snapshot import Snapshot
+from tests.conftest import write_folder
 from tests.interruptions import Bench, left_over
 
 pytestmark = pytest.mark.usefixtures("no_pictures", "narrow_model")
@@ -87,9 +89,21 @@ def test_while_the_report_is_written(photos, tmp_path):
             raise stopping.Stopped(signal.SIGTERM)
 
     options = {**TINY, "data": str(photos), "out": str(tmp_path / "run"), "freeze": "backbone", "epochs": 2}
-    with pytest.raises(stopping.Stopped, match="stopped after training, .* `mstl report .*run` writes it") as caught:
+    with pytest.raises(stopping.Stopped, match="stopped after training: `mstl report .*run` writes the rep") as caught:
         mstl.fit(callbacks=[Interrupted()], **options)
     assert caught.value.exit_code == 143 and epochs_in(tmp_path / "run") == 2
+
+
+def test_while_the_test_images_are_evaluated(photos, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise stopping.Stopped(signal.SIGTERM)
+
+    write_folder(photos, {"test": 2})
+    monkeypatch.setattr(final_test, "Predictor", interrupted)
+    with pytest.raises(
+        stopping.Stopped, match="`mstl evaluate .*best.ckpt --split test` .*, `mstl report .*run` wr"
+    ):
+        mstl.fit(data=str(photos), out=str(tmp_path / "run"), freeze="backbone", epochs=1, **TINY)
 
 
 def test_another_thread_installs_nothing():
