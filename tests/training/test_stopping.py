@@ -100,9 +100,7 @@ def test_while_the_test_images_are_evaluated(photos, tmp_path, monkeypatch):
 
     write_folder(photos, {"test": 2})
     monkeypatch.setattr(final_test, "Predictor", interrupted)
-    with pytest.raises(
-        stopping.Stopped, match="`mstl evaluate .*best.ckpt --split test` .*, `mstl report .*run` wr"
-    ):
+    with pytest.raises(stopping.Stopped, match="`mstl evaluate .*best.ckpt --split test` .*, `mstl report .*run` wr"):
         mstl.fit(data=str(photos), out=str(tmp_path / "run"), freeze="backbone", epochs=1, **TINY)
 
 
