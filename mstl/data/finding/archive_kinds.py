@@ -40,13 +40,18 @@ def is_archive(path: str | os.PathLike[str]) -> bool:
     One of another name, such as a download without a suffix, must be seen to hold images: weights and documents are
     zips, too.
     """
-    name = Path(path).name.lower()
-    if name.endswith((*ARCHIVE_SUFFIXES, *OTHER_SUFFIXES)) or ONE_OF_SEVERAL.search(name):
+    if is_named_archive(path):
         return True
     with suppress(OSError):
         kind = kind_of(Path(path)) if os.path.isfile(path) else ""
         return holds_images(Path(path), kind) if kind in READ else kind in BEGINNINGS.values()
     return False
+
+
+def is_named_archive(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is named like an archive, or like a part of one."""
+    name = Path(path).name.lower()
+    return name.endswith((*ARCHIVE_SUFFIXES, *OTHER_SUFFIXES)) or ONE_OF_SEVERAL.search(name) is not None
 
 
 def without_suffix(name: str) -> str:

@@ -49,12 +49,20 @@ class Places:
         if self.folds:
             self.refuse_folded(short)
         if not is_folder:
-            before = self.members.setdefault(place, name)
-            if before != name:
-                raise MstlError(f"{self.path} holds {before!r} and {name!r}, which are one file: rename one of them")
-            if os.path.lexists(place) and place.is_file():
+            if place in self.members:
+                self.refuse_other(self.members[place], name)
                 self.note("there twice (the last is taken)", name)
+            self.members[place] = name
         return place
+
+    def refuse_other(self, before: str, name: str) -> None:
+        """Refuse a second member in one place, unless it has the same name, as a newer version in a tar has.
+
+        Raises:
+            MstlError: Its name is another.
+        """
+        if before != name:
+            raise MstlError(f"{self.path} holds {before!r} and {name!r}, which are one file: rename one of them")
 
     def refuse_folded(self, parts: list[str]) -> None:
         """Refuse a name that the disk takes for another one.

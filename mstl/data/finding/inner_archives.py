@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from mstl.data.finding.archive_kinds import is_archive, without_suffix
+from mstl.data.finding.archive_kinds import is_archive, is_named_archive, without_suffix
 from mstl.data.finding.archive_limits import Limits
 from mstl.data.finding.archive_reading import extract
 from mstl.data.finding.folder import find_classes, visible
@@ -33,8 +33,10 @@ def archives_of(folder: Path) -> list[Path]:
         MstlError: The folder cannot be read.
     """
     names = visible(folder)
+    if any(map(has_image_suffix, names)):
+        return []
     archives = [folder / name for name in names if is_archive(folder / name) and (folder / name).is_file()]
-    if not archives or find_classes(folder) or any(map(has_image_suffix, names)):
+    if not archives or find_classes(folder):
         return []
     lists = [name for name in names if LIST.fullmatch(name) and name not in OWN]
     if lists:
@@ -88,10 +90,11 @@ def extract_inner(folder: Path, limits: Limits, depth: int = 1) -> None:
         OSError: Something cannot be read or written.
     """
     files = [Path(where) / name for where, _, names in os.walk(folder) for name in sorted(names) if name[0] != "."]
-    archives = [file for file in files if is_archive(file)]
+    images = any(has_image_suffix(file) for file in files)
+    archives = [file for file in files if (is_named_archive(file) if images else is_archive(file))]
     if not archives:
         return
-    if any(has_image_suffix(file) for file in files):
+    if images:
         logger.warning(
             "data: archives in %s are not unpacked, as images are there: %s", limits.path.name, shown(archives)
         )
