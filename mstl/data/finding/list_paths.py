@@ -1,5 +1,6 @@
 """List paths: the images that the paths of a list mean, also without suffix or folder, or from another machine."""
 
+import functools
 import os
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -107,6 +108,8 @@ class PathFinder:
             for place in self.candidates.get(tuple(map(key, rest[-2:])), ())
             if len(place) >= len(rest) and tuple(map(key, place[-len(rest) : -1])) == folders
         ]
+        if len(found) < 2:
+            return found
         for better in (
             [place for place in found if len(place) == len(rest)],
             [place for place in found if place[-1] == rest[-1]],
@@ -135,7 +138,7 @@ class PathFinder:
         found = self.matches(rest)
         own = [place for place in found if part and any(part_of(folder) == part for folder in place[: -len(rest)])]
         found = own or found
-        real = {os.path.realpath(os.path.join(self.base, *place)) for place in found}
+        real = {os.path.realpath(os.path.join(self.base, *place)) for place in found} if len(found) > 1 else set()
         if len(real) > 1:
             one, other = (printable(os.path.join(*place)) for place in sorted(found)[:2])
             raise AmbiguousPathError(
@@ -154,6 +157,7 @@ def is_there(path: str) -> bool:
     return os.path.lexists(path) and not os.path.isdir(path)
 
 
+@functools.lru_cache(maxsize=100_000)
 def key(name: str) -> str:
     """A name, however its accents are encoded, and in whatever case."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
