@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "MstlError": "mstl.errors",
     "TrainConfig": "mstl.config",
-    "Preprocessing": "mstl.config",
+    "Preprocessing": "mstl.preprocessing",
     "resnet18": "mstl.models.builders",
     "resnet34": "mstl.models.builders",
     "resnet50": "mstl.models.builders",

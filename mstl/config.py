@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -15,9 +15,6 @@ from mstl.runtime.devices import DeviceName
 
 RECORD = "record"  # key in config.json, beside the settings: what a run notes of what it used
 SEEDS = 2**32  # that MindSpore and NumPy accept
-PREPROCESSING_VERSION = 2  # of what the fields of Preprocessing mean, in records
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 FreezeName = Literal["backbone", "none", "stem", "layer1", "layer2", "layer3", "layer4", "BN"]
 OptimizerName = Literal["momentum", "sgd", "adam", "adamw", "lamb"]
@@ -25,9 +22,6 @@ ScheduleName = Literal["constant", "step", "cosine", "one-cycle", "polynomial"]
 ModeName = Literal["auto", "graph", "pynative"]
 AugmentName = Literal["tutorial", "food", "light", "strong", "none"]
 RecipeName = Literal["auto", "canidae-fixed", "canidae-finetune", "food", "linear", "finetune"]
-InterpolationName = Literal["bilinear", "bicubic"]
-CropName = Literal["center", "whole"]
-RoundingName = Literal["nearest", "down"]
 BestMetric = Literal["accuracy", "loss"]
 
 FREEZE: tuple[FreezeName, ...] = typing.get_args(FreezeName)
@@ -40,77 +34,6 @@ RECIPES: tuple[RecipeName, ...] = typing.get_args(RecipeName)
 # Headings of `mstl train --help`, in their order
 Group = Literal["Main", "Data", "Model", "Training", "Regularisation", "Output", "Device"]
 GROUPS: tuple[Group, ...] = typing.get_args(Group)
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How an image becomes a model's input; all that decides its pixels, so that another program can do the same.
-
-    The image is decoded to RGB of 8 bits and turned upright as its metadata say. Then it is resized by Pillow's
-    ``Image.resize``, and cropped.
-
-    Attributes:
-        image_size: Side of the square input, in pixels.
-        resize: Length of the shorter side of the image before the centre crop, in pixels.
-        interpolation: The kernel by which the image is resized.
-        mean: Mean of red, green and blue that is subtracted, on the scale of 0 to 1.
-        std: Standard deviation that each is then divided by, on the same scale.
-        crop: ``"center"``, the middle square of the resized image, the odd pixel on the right and at the bottom; or
-            ``"whole"``, the whole image squeezed into the square.
-        antialias: Whether the kernel is widened where the image is made smaller, so that it averages over all pixels.
-        rounding: How the length of the longer side of the resized image becomes whole pixels.
-        draft: A JPEG is decoded at 1/2, 1/4 or 1/8 of its size, the smallest that is at least so many times as large as
-            the resized image; 0 decodes it in full.
-
-    Raises:
-        ValueError: ``resize`` is smaller than ``image_size``.
-    """
-
-    image_size: int = 224
-    resize: int = 256
-    interpolation: InterpolationName = "bilinear"
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
-    crop: CropName = "center"
-    antialias: bool = True
-    rounding: RoundingName = "nearest"
-    draft: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.resize < self.image_size:
-            raise ValueError(f"resize {self.resize} is smaller than image_size {self.image_size}")
-
-    def at(self, image_size: int | None) -> "Preprocessing":
-        """The same at another input size, with the same share of the image cropped; None changes nothing."""
-        if image_size is None:
-            return self
-        resize = round(self.resize * image_size / self.image_size)
-        return dataclasses.replace(self, image_size=image_size, resize=resize)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain values, for JSON, with the version of what they mean."""
-        return {"version": PREPROCESSING_VERSION, **dataclasses.asdict(self)}
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> "Preprocessing":
-        """That of a checkpoint's record, as :meth:`to_dict` gave it, or as the versions before did.
-
-        Version 1 was computed by MindSpore's decoder and ``Resize``: without antialiasing, lengths rounded down, and
-        the crop followed from the augmentation.
-
-        Raises:
-            MstlError: The checkpoint was written by a later version of mstl.
-        """
-        values = dict(record["preprocessing"])
-        version = values.pop("version", 1)
-        if version > PREPROCESSING_VERSION:
-            raise MstlError(
-                f"the checkpoint prepares images in a way (version {version}) that this mstl does not know; update mstl"
-            )
-        if version == 1:
-            squeezed = record.get("config", {}).get("augment") == "food"
-            values |= {"crop": "whole" if squeezed else "center", "antialias": False, "rounding": "down", "draft": 0.0}
-        return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
 
 
 def option(default: Any, group: Group, help_text: str, *flags: str) -> Any:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from mstl.config import Preprocessing
 from mstl.data.dataset import ImageSet
 from mstl.data.evaluation_data import RunData, load_held_out
 from mstl.data.finding.list_options import FOUND, ListOptions
@@ -29,6 +28,7 @@ from mstl.models.contract import Classifier
 from mstl.models.factory import build_model
 from mstl.models.fusing import FusedModel
 from mstl.models.loading import Weights, load_weights, read_weights
+from mstl.preprocessing import Preprocessing
 from mstl.runtime import mindspore_thread
 from mstl.runtime.devices import use_device
 

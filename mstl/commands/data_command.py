@@ -128,9 +128,9 @@ def split(src: str, out: Path, lists: "ListOptions", val_split: float, seed: int
 @click.option("--seed", default=1, show_default=True, help="Random seed of the choice and the augmentation.")
 def preview(data: str, lists: "ListOptions", augment: str, out: Path, count: int, image_size: int, seed: int) -> None:
     """Draw a sheet of DATA's training images as the model sees them."""
-    from mstl.config import Preprocessing
     from mstl.data.load_data import load_data
     from mstl.files import check_output_file
+    from mstl.preprocessing import Preprocessing
     from mstl.report.plots import save
     from mstl.report.plots.preview import augmentation_sheet
 

@@ -18,7 +18,7 @@ from mindspore import nn
 from numpy.typing import NDArray
 
 from mstl import __version__
-from mstl.config import Preprocessing, TrainConfig
+from mstl.config import TrainConfig
 from mstl.data.dataset import ImageSet, content_digest, subset
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.transforms import TRANSFORMS_VERSION, eval_transforms, train_transforms
@@ -30,6 +30,7 @@ from mstl.features.feature_cache import FeatureCache
 from mstl.features.shard import FloatArray
 from mstl.models.compiled import CompiledFeatures
 from mstl.models.contract import Classifier
+from mstl.preprocessing import Preprocessing
 from mstl.runtime import stopping
 from mstl.runtime.memory import available_memory
 

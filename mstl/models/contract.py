@@ -3,11 +3,11 @@
 import mindspore as ms
 from mindspore import nn, ops
 
-from mstl.config import Preprocessing
 from mstl.models import layers
 from mstl.models.conv_norm import ConvNormPair, find_pairs
 from mstl.models.layers import Padding
 from mstl.models.precision import PrecisionLevel, float32
+from mstl.preprocessing import Preprocessing
 
 
 class Classifier(nn.Cell):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from mstl.checkpoint import Arrays, read_checkpoint
-from mstl.config import Preprocessing
 from mstl.errors import MstlError
 from mstl.models import key_mapping
 from mstl.models.bodies import find_bodies, without_wrappers
@@ -18,6 +17,7 @@ from mstl.models.layers import SAME, SYMMETRIC, Padding
 from mstl.models.pretrained import LITE0_PREPROCESSING, published_as
 from mstl.models.sound_numbers import refuse_not_finite, usable
 from mstl.models.torch_reader import read_torch_file
+from mstl.preprocessing import Preprocessing
 
 logger = logging.getLogger("mstl")
 
@@ -100,8 +100,8 @@ def read_weights(path: str | Path) -> Weights:
     parameters, left_out = body.take(named)
     parameters, odd_head = without_odd_head(parameters)
     if left_out := [*left_out, *odd_head]:
-        some = ", ".join(left_out[:4]) + (", ..." if len(left_out) > 4 else "")
-        logger.info("%s: %d tensors that are no part of the body are left out (%s)", path.name, len(left_out), some)
+        some = ", ".join(left_out[:4]) + (f", ... ({len(left_out)} tensors)" if len(left_out) > 4 else "")
+        logger.info("%s: left out, as no part of the body: %s", path.name, some)
     parameters = usable(path, parameters)
     refuse_not_finite(path, extras)
     padding, pool_padding = key_mapping.PADDING[body.layout]
@@ -166,13 +166,9 @@ def load_weights(model: Classifier, weights: str | Path | Weights) -> list[str]:
         if name not in skipped:
             parameter.set_data(ms.Tensor(given[name], dtype=parameter.dtype))
     if skipped:
-        found = "no head" if weights.num_classes is None else f"a head of {weights.num_classes} classes"
-        logger.info(
-            "%s has %s: the model gets a new one of %d, to be trained",
-            weights.path.name,
-            found,
-            wanted[HEAD[0]].shape[0],
-        )
+        new, count = wanted[HEAD[0]].shape[0], weights.num_classes
+        found = "no head" if count is None else f"a head of {count} classes{', for another body' * (count == new)}"
+        logger.info("%s has %s: the model gets a new one of %d, to be trained", weights.path.name, found, new)
     return skipped
 
 

@@ -17,12 +17,12 @@ from mstl.report.quotable import Quotable, read_test
 from mstl.report.run_report import KEPT, WORST, RunReport, WorstImages, load_run_report, save_run_report
 
 if TYPE_CHECKING:  # MindSpore is loaded only if something must be computed
-    from mstl.config import Preprocessing
     from mstl.data.dataset import ImageSet
     from mstl.evaluation.history import EpochRow
     from mstl.evaluation.metrics import Evaluation
     from mstl.evaluation.rejection import Rejector
     from mstl.models.contract import Classifier
+    from mstl.preprocessing import Preprocessing
     from mstl.training.record import RunRecord
 
 

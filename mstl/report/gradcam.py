@@ -12,11 +12,11 @@ from mindspore import nn
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from mstl.config import Preprocessing
 from mstl.data.dataset import ImageSet
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.transforms import Transforms
 from mstl.models.precision import float32
+from mstl.preprocessing import Preprocessing
 from mstl.runtime import mindspore_thread
 
 COLORS = "inferno"  # perceptually uniform, and read alike by people with every kind of colour vision

@@ -12,7 +12,7 @@ import mindspore as ms
 from numpy.typing import NDArray
 
 from mstl.checkpoint import read_checkpoint, save_checkpoint
-from mstl.config import RECORD, Preprocessing, TrainConfig, read_config
+from mstl.config import RECORD, TrainConfig, read_config
 from mstl.data.evaluation_data import RunData, same_data
 from mstl.data.finding.list_options import ListOptions
 from mstl.data.load_data import DataSplits
@@ -22,6 +22,7 @@ from mstl.evaluation.history import EpochRow
 from mstl.models import layers
 from mstl.models.contract import Classifier
 from mstl.models.factory import build_model
+from mstl.preprocessing import Preprocessing
 from mstl.training.record import RunRecord
 from mstl.training.snapshot import Snapshot
 from mstl.training.state import TrainState

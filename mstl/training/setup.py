@@ -5,7 +5,7 @@ import os
 from os import PathLike
 from pathlib import Path
 
-from mstl.config import Preprocessing, TrainConfig
+from mstl.config import TrainConfig
 from mstl.data.dataset import ImageSet
 from mstl.data.load_data import DataSplits, load_splits
 from mstl.data.loading.loader import Loader
@@ -18,6 +18,7 @@ from mstl.evaluation import feature_sample
 from mstl.models.factory import build_model
 from mstl.models.precision import set_precision
 from mstl.models.weights_source import WeightsSource
+from mstl.preprocessing import Preprocessing
 from mstl.runtime.devices import MIXED_PRECISION_DEVICES, set_seed, use_device
 from mstl.runtime.processes import ProcessGroup, join_process_group
 from mstl.training import recipes, run_dir

@@ -11,12 +11,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 import mstl
-from mstl.config import RECORD, Preprocessing
+from mstl.config import RECORD
 from mstl.data.dataset import ImageSet
 from mstl.evaluation.history import EpochRow, best_row
 from mstl.evaluation.metrics import Evaluation
 from mstl.evaluation.rejection import Rejector
 from mstl.models.contract import Classifier
+from mstl.preprocessing import Preprocessing
 from mstl.training.ema import MovingAverage
 from mstl.training.phase import Phase
 from mstl.training.recipes import ResolvedConfig

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mstl.config import AUGMENTS, Preprocessing
+from mstl.config import AUGMENTS
 from mstl.data.dataset import ImageSet
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.transforms import TRANSFORMS_VERSION, cropped_for, eval_transforms, train_transforms
 from mstl.data.loading.views import view_batches
+from mstl.preprocessing import Preprocessing
 
 FILE = Path(__file__).with_name("golden_transforms.npz")
 VIEWS = range(1, 13)

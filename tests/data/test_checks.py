@@ -131,7 +131,6 @@ def test_unusual_photos_are_used_and_noted(clean):
     assert found == wanted
     train, _ = load_data(clean, strict=True)
     assert len(train) == 12 + len(wanted)
-    assert train.folder is None
 
 
 @pytest.mark.parametrize("name", ["cmyk.jpg", "palette.png", "alpha.png", "grey.jpg", "wide.png", "upright.jpg"])

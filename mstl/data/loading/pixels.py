@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mstl.config import Preprocessing
 from mstl.data.decode import decoded, upright_size
 from mstl.data.loading.windows import ChooseWindow, Window, center, whole
 from mstl.data.opening import ImageFile, open_image
+from mstl.preprocessing import Preprocessing
 
 if TYPE_CHECKING:  # Pillow is imported where it is used, to keep `mstl --help` quick
     from PIL import Image

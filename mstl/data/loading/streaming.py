@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from mstl.config import Preprocessing
 from mstl.data.decode import eight_bits
 from mstl.data.finding.predict_inputs import Address, Unreadable
 from mstl.data.loading.pixels import model_input
 from mstl.data.opening import UnreadableImage, broken
 from mstl.data.threads import ahead
 from mstl.errors import MstlError
+from mstl.preprocessing import Preprocessing
 from mstl.runtime.devices import clamp_workers
 
 ImageInput: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.uint8] | Image.Image | Address | Unreadable

@@ -15,10 +15,11 @@ import numpy as np
 from mindspore.dataset.transforms.transforms import TensorOperation
 from numpy.typing import NDArray
 
-from mstl.config import AUGMENTS, Preprocessing
+from mstl.config import AUGMENTS
 from mstl.data.loading.pixels import Source, scaled_mean_std, window_pixels
 from mstl.data.loading.windows import ChooseWindow, center, random_crop, whole
 from mstl.errors import MstlError
+from mstl.preprocessing import Preprocessing
 
 # Of what happens to an image on its way to the model: the feature cache depends on it. Raise it with every change to
 # this file, pixels.py, windows.py, decode.py or views.py that changes a pixel; then

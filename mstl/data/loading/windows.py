@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from mstl.config import Preprocessing
+from mstl.preprocessing import Preprocessing
 
 TRIES = 10  # at a random crop that fits into the image
 ROUNDING = 1e-6  # pixels that a length may be off because of rounding

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mstl.config import Preprocessing
 from mstl.data.loading.pixels import center_pixels
 from mstl.data.opening import UnreadableImage
 from mstl.evaluation.metrics import Evaluation
+from mstl.preprocessing import Preprocessing
 from mstl.report.plots.fonts import legible
 from mstl.report.plots.style import MARK, RIGHT, WRONG, label, new_figure, share
 

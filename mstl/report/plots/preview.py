@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mstl.config import Preprocessing
 from mstl.data.dataset import ImageSet, subset
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.transforms import Transforms, cropped_for, eval_transforms, train_transforms
+from mstl.preprocessing import Preprocessing
 from mstl.report.gradcam import to_pixels
 from mstl.report.plots.fonts import legible
 from mstl.report.plots.style import label, new_figure
