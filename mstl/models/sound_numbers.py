@@ -18,8 +18,8 @@ def usable(path: Path, parameters: Arrays) -> Arrays:
     for name, value in parameters.items():
         if value.dtype.kind != "f":
             raise MstlError(
-                f"{path} cannot be used: {name} has values of type {value.dtype}, as quantised weights do; "
-                "use the weights from before quantisation"
+                f"{path} cannot be used: {name} has values of type {value.dtype}, as if the weights were quantised; "
+                "use those from before, in floating point"
             )
         with np.errstate(over="ignore"):
             result[name] = value.astype(np.float32) if value.itemsize > 4 else value

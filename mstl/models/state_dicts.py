@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeGuard
 
 from mstl.errors import MstlError
 from mstl.models.bodies import find_bodies, is_average, without_wrappers
@@ -45,7 +46,7 @@ def find_state_dict(root: object, path: Path) -> dict[str, LazyTensor]:
     for name, value in state.items():
         if isinstance(value, LazyTensor):
             tensors[name] = value
-        elif isinstance(value, Skipped) and "_rebuild_" in value.kind:
+        elif is_odd_tensor(value):
             what, advice = KINDS.get(value.kind.rpartition(".")[2], (f"of a kind unknown here ({value.kind})", SAVE))
             raise MstlError(f"{path} has a tensor {name} that is {what}; {advice}")
     return tensors
@@ -61,10 +62,15 @@ def dicts_of_tensors(root: object) -> Iterator[tuple[tuple[str, ...], Mapping[st
             if not isinstance(value, dict) or id(value) in seen:
                 continue
             seen.add(id(value))
-            if any(isinstance(item, LazyTensor) for item in value.values()):
+            if any(isinstance(item, LazyTensor) or is_odd_tensor(item) for item in value.values()):
                 yield keys, {str(name): item for name, item in value.items()}
             below += [((*keys, str(key)), item) for key, item in value.items()]
         level = below
+
+
+def is_odd_tensor(value: object) -> TypeGuard[Skipped]:
+    """Whether a skipped object is a tensor that is not simply numbers in a storage."""
+    return isinstance(value, Skipped) and "_rebuild_" in value.kind
 
 
 def holds_objects(root: object) -> bool:
@@ -79,7 +85,9 @@ def without_tensors(root: object) -> str:
     if isinstance(root, LazyTensor):
         return "is a single tensor, no dict of tensors"
     if not isinstance(root, dict):
-        return f"holds a {type(root).__name__}, no dict of tensors"
-    models = [f"{key!r} holds {value.kind}" for key, value in root.items() if isinstance(value, Skipped)]
+        return f"holds one object of type {type(root).__name__}, no dict of tensors"
+    if not root:
+        return "holds an empty dict"
     keys = ", ".join(repr(key) for key in list(root)[:6])
-    return f"has no model's tensors, but {keys or 'nothing'}{f' ({models[0]})' if models else ''}"
+    objects = [f" ({key!r} holds {value.kind})" for key, value in root.items() if isinstance(value, Skipped)]
+    return f"has no model's tensors, but {keys}{objects[0] if objects else ''}"

@@ -103,7 +103,7 @@ def test_own_weights_come_with_mstl():
     parameters, record = read_checkpoint(file)
     assert parameters["conv1.weight"].dtype == np.float16
     assert np.array_equal(net.conv1.weight.asnumpy(), parameters["conv1.weight"].astype(np.float32))
-    assert (record["model"], net.preprocessing) == ("resnet18", Preprocessing.from_dict(record["preprocessing"]))
+    assert (record["model"], net.preprocessing) == ("resnet18", Preprocessing.from_record(record))
 
 
 def test_without_network_the_default_is_what_is_here(monkeypatch):

@@ -1,6 +1,7 @@
 """The .pth reader: right numbers, and nothing of the file is ever run."""
 
 import collections
+import io
 import os
 import pickle
 import zipfile
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 from mstl import MstlError
-from mstl.models.torch_reader import Storage, read_torch_file
+from mstl.models.torch_pickle import Storage, unpickler_of_next
+from mstl.models.torch_reader import read_torch_file
 from tests.torch_writer import write_legacy, write_zip
 
 WRITERS = {"zip": write_zip, "legacy": write_legacy}
@@ -106,19 +108,64 @@ def test_damaged_files_are_one_line(tmp_path, write):
 
 def test_no_dict_of_tensors(tmp_path, write):
     write(tmp_path / "x.pth", {"epoch": 3})
-    with pytest.raises(MstlError, match="no dict of tensors"):
+    with pytest.raises(MstlError, match="has no model's tensors, but 'epoch'; in PyTorch, save"):
         read_torch_file(tmp_path / "x.pth")
+
+
+def rewrite(path, **parts):
+    """Replace files in a zip, each by a function of its content."""
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in contents.items():
+            change = parts.get(name.rpartition("/")[2].partition(".")[0], lambda data: data)
+            archive.writestr(name, change(data))
 
 
 def test_a_tensor_cannot_reach_outside_its_storage(tmp_path):
     write_zip(tmp_path / "x.pth", {"w": np.arange(8, dtype=np.float32)})
-    with zipfile.ZipFile(tmp_path / "x.pth") as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
     shape_of_8 = b"K\x08\x85"  # the tuple (8,), once as shape; the count of the storage is a bare K\x08
-    assert parts["archive/data.pkl"].count(shape_of_8) == 1
-    parts["archive/data.pkl"] = parts["archive/data.pkl"].replace(shape_of_8, b"K\x7f\x85")
-    with zipfile.ZipFile(tmp_path / "y.pth", "w") as archive:
-        for name, data in parts.items():
-            archive.writestr(name, data)
+    rewrite(tmp_path / "x.pth", data=lambda pickled: pickled.replace(shape_of_8, b"K\x7f\x85"))
     with pytest.raises(MstlError, match="outside its storage"):
-        read_torch_file(tmp_path / "y.pth")
+        read_torch_file(tmp_path / "x.pth")
+
+
+def test_a_tensor_of_more_numbers_than_any_file_has(tmp_path):
+    """All of them the same one, so that none is outside its storage."""
+    write_zip(tmp_path / "x.pth", {"w": np.arange(8, dtype=np.float32)})
+    shape, strides = b"K\x08\x85", b"K\x01\x85"
+    large, none = b"\x8a\x06\0\0\0\0\0\x01\x85", b"K\0\x85"  # 2**40, and 0
+    rewrite(tmp_path / "x.pth", data=lambda pickled: pickled.replace(shape, large).replace(strides, none))
+    with pytest.raises(MstlError, match="damaged: tensors of 4398046511104 bytes in a file of"):
+        read_torch_file(tmp_path / "x.pth")
+
+
+def test_a_damaged_pickle_reserves_no_memory():
+    """Python would make room for as many objects as a place in its memo says, four billion of them."""
+    with pytest.raises(ValueError, match="a damaged pickle"):
+        unpickler_of_next(io.BytesIO(b"\x80\x02Nr\xff\xff\xff\xff."))
+
+
+def test_a_storage_of_another_size_is_not_unpacked(tmp_path):
+    write_zip(tmp_path / "x.pth", {"w": np.ones(4, np.float32)})
+    rewrite(tmp_path / "x.pth", **{"0": lambda _: bytes(1 << 26)})
+    with pytest.raises(MstlError, match="archive/data/0 has 67108864 bytes where 16 were announced"):
+        read_torch_file(tmp_path / "x.pth")
+
+
+def test_only_the_numbers_that_are_asked_for_are_read(tmp_path, write, monkeypatch):
+    moments = {index: {"exp_avg": np.zeros(1000, np.float32)} for index in range(3)}
+    write(tmp_path / "x.pth", {"optimizer": {"state": moments}, "state_dict": dict(TENSORS)})
+    sizes = []
+    numbers = Storage.numbers
+    monkeypatch.setattr(Storage, "numbers", lambda self, data: sizes.append(self.length) or numbers(self, data))
+    assert list(read_torch_file(tmp_path / "x.pth")) == list(TENSORS)
+    assert sizes == [24, 5, 6, 1]
+
+
+def test_numbers_of_types_that_are_left_out_are_passed_over(tmp_path):
+    """In the old format, their sizes are needed to find the tensors after them."""
+    write_legacy(tmp_path / "x.pth", {"odd": np.ones(3, np.float64), "state_dict": dict(TENSORS)})
+    content = (tmp_path / "x.pth").read_bytes()
+    (tmp_path / "x.pth").write_bytes(content.replace(b"DoubleStorage", b"ComplexFloatStorage", 1))
+    assert list(read_torch_file(tmp_path / "x.pth")) == list(TENSORS)
