@@ -189,6 +189,11 @@ def test_one_class_beside_an_empty_folder_is_not_entered(read):
     assert read("cat/{indoor,outdoor}/[3].jpg", "dog/.keep")[0] == {"train": "cat 6"}
 
 
+def test_a_folder_called_like_a_part_without_images(read):
+    found, said = read(PETS, "test/cases/[2].txt")
+    assert found == {"train": TWO} and "data/test (2 files, no images)" in said
+
+
 def test_classes_called_like_parts(read):
     found, said = read("training/[3].jpg", "resting/[3].jpg", "masks/[3].jpg")
     assert found == {"train": "masks 3 resting 3 training 3"}

@@ -94,17 +94,16 @@ def files_below(folder: str, above: tuple[str, ...], oddities: list[Oddity], ski
     if any(other == real or other.startswith(os.path.join(real, "")) for other in above):
         oddities.append(Oddity(folder, "loop", "a link that leads back to a folder it is in: not followed"))
         return
-    names = visible(folder)
-    images = next((name for name in names if is_container(name) and os.path.isdir(os.path.join(folder, name))), None)
-    for name in names:
-        path = os.path.join(folder, name)
-        if os.path.isdir(path):
-            if reason := why_no_data(path) or (f"beside {images}/" if images and is_beside(name) else ""):
-                skipped[path] = reason
-            else:
-                yield from files_below(path, (*above, real), oddities, skipped)
-        else:
+    paths = [os.path.join(folder, name) for name in visible(folder)]
+    folders = {path: os.path.basename(path) for path in paths if os.path.isdir(path)}
+    images = next((name for name in folders.values() if is_container(name)), None)
+    for path in paths:
+        if path not in folders:
             yield path
+        elif reason := why_no_data(path) or (f"beside {images}/" if images and is_beside(folders[path]) else ""):
+            skipped[path] = reason
+        else:
+            yield from files_below(path, (*above, real), oddities, skipped)
 
 
 def lies_in(path: Path, folder: Path) -> bool:

@@ -73,12 +73,13 @@ def refuse_without_train(parts: Parts) -> None:
     Raises:
         MstlError: It is one.
     """
-    held_out = parts.chosen.get("val") or parts.chosen.get("test")
+    filled = bool(parts.shape.filled)  # without images anywhere, a part is one by its name alone
+    held_out = next((part for part, folder in parts.chosen.items() if bool(folder.filled) == filled), None)
     if held_out is None:
         return
-    where, name = parts.shape.path, next(iter(parts.candidates.values()))[0].name
+    where, name, labels = parts.shape.path, parts.candidates[held_out][0].name, parts.chosen[held_out].labels
     flat = [folder for folder in parts.flat if parts.named[folder.name] == "train"]
-    others = [folder for folder in parts.rest if len(folder.bottom().labels & held_out.labels) > 1]
+    others = [folder for folder in parts.rest if len(folder.bottom().labels & labels) > 1]
     if flat:
         raise MstlError(
             f"{where} has images in {named(flat)} but no class folders there, unlike {name}/; a classifier needs a "

@@ -32,9 +32,10 @@ def refuse_misread(shape: Shape) -> dict[str, str]:
     folders = [folder for folder in shape.filled if folder.name not in leave_out]
     same = alike(folders)
     if same:
+        most = max((folder.bottom() for folder in same), key=lambda folder: len(folder.filled))
         raise MstlError(
             f"{shape.path} has {len(same)} folders, {named(same)}, that all hold the same folders "
-            f"({some(same[0].bottom().filled)}): if they are parts of the data, call them train/, val/ and test/; "
+            f"({some(most.filled)}): if they are parts of the data, call them train/, val/ and test/; "
             f"if they are several datasets, name one of them; if they are classes, {AS_CLASSES}"
         )
     refuse_pieces(shape)
@@ -55,7 +56,12 @@ def refuse_parts(shape: Shape, leave_out: Collection[str]) -> None:
         MstlError: There are some.
     """
     parts, filled = Parts.of(shape), shape.filled
-    inner = [folder for folders in parts.candidates.values() for folder in folders if folder.name not in leave_out]
+    inner = [
+        folder
+        for folders in parts.candidates.values()
+        for folder in folders
+        if folder.name not in leave_out and folder.filled
+    ]
     if inner:
         raise MstlError(
             f"{shape.path} holds {named(inner)} itself, with class folders there: put all parts side by side, in one "
