@@ -58,8 +58,8 @@ def load_data(
         data: One of
 
             * ``"demo"`` (drawn on this machine) or a known name such as ``"hymenoptera"`` (downloaded once);
-            * a folder with ``train/`` and ``val/`` (or ``valid/``, ``validation/``, or else ``test/``), each with a
-              folder for each class, or a folder with the class folders alone;
+            * a folder with ``train/`` and ``val/`` (or else ``test/``), or called alike (``Training``, ``dev``), each
+              with a folder for each class, or a folder with the class folders alone;
             * a list: a .txt with lines of ``path label``, or a .csv or .tsv with the header ``path,label`` or
               ``path,label,split``; other headers, none, and other delimiters are found;
             * a zip or tar of one of these.
@@ -161,9 +161,9 @@ def ordered_classes(train: Split, names: set[str]) -> tuple[str, ...]:
     """
     classes = tuple(sorted(names)) if train.class_order is None else tuple(x for x in train.class_order if x in names)
     if len(classes) < 2:
+        hint = "" if train.folder is None else ", each in a folder of its own"
         raise MstlError(
-            f"{train.where} has {len(classes)} class ({', '.join(classes)}); a classifier needs two or more, "
-            "each in a folder of its own"
+            f"{train.where} has {len(classes)} class ({', '.join(classes)}); a classifier needs two or more{hint}"
         )
     return classes
 
