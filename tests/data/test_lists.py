@@ -359,3 +359,12 @@ def test_images_elsewhere(folder, tmp_path, monkeypatch):
         file.write_text(lines("{p},{c}", "path,label").replace(cut, ""))
         monkeypatch.chdir(tmp_path)
         assert found(file, images=images) == wanted
+
+
+def test_a_folder_of_too_many_files_is_not_looked_through(folder, monkeypatch):
+    monkeypatch.setattr("mstl.data.finding.list_paths.LARGEST", 5)
+    (folder / "l.csv").write_text(lines("{s},{c}", "path,label"))
+    with pytest.raises(MstlError, match="too many files .*: name their folder by --images DIR"):
+        find_dataset(folder / "l.csv")
+    (folder / "l.csv").write_text(lines("{p},{c}", "path,label"))
+    assert found(folder / "l.csv") == WANTED, "nothing is to be looked for"
