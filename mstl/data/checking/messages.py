@@ -17,7 +17,6 @@ SAID = {  # before training, each in one line; `mstl data check` says more
     "case": "classes differ only in how they are written",
     "loose": "images have no label, as they lie outside the class folders",
     "loop": "links lead back to a folder they are in, and are not followed",
-    "same_folders": "folders make it doubtful what the classes are",
     "hidden": "images look different without their transparency, which is dropped",
     "dark": "images become nearly black",
     "blank": "images show nothing but one colour",
@@ -52,7 +51,9 @@ def log_warnings(checked: CheckedDataset) -> tuple[str, ...]:
 def no_images(split: Split, checked: CheckedDataset) -> str:
     """Why a split has no images."""
     if not split.samples and split.folder is not None:
-        return f"no images in {split.where}: it needs a folder for each class, with images in it"
+        loose = sum(oddity.problem == "loose" for oddity in split.oddities)
+        beside = f"; {loose} image{'s lie' if loose > 1 else ' lies'} in none" if loose else ""
+        return f"no images in {split.where}: it needs a folder for each class, with images in it{beside}"
     first = next(path for path in checked.faults if any(sample.path == path for sample in split.samples))
     hint = f"; paths in a list start at its folder, {split.where.parent}, or at that of --images"
     return (

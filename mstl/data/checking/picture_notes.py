@@ -7,6 +7,7 @@ all of them are drawings or placeholders.
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:  # Pillow is imported where it is used, to keep `mstl --help` quick
     from PIL import Image
@@ -15,9 +16,10 @@ Note = tuple[str, str]  # a word, and a sentence for users
 
 TINY = 16  # pixels: a smaller side holds next to nothing
 NARROW = 5  # times as long as wide: a square cut out of it shows a fifth or less
-MANY = 512  # colours: with more of them, an image is not looked at further
 COLOURS = 64  # no more of them are a drawing or a text; a camera's noise alone makes more
 ENOUGH = 4096  # pixels among which so few colours are odd
+EVEN = 0.4  # share of one grey value in the thumbnail, without which no colour can have the next share of an image
+MANY = 512  # colours of an image that has one nearly everywhere
 SAME = 0.92  # share of one colour; a wrench on white has 0.89
 BLANK = 8  # of 255, by which nearly all of a blank image varies
 OUTLIERS = 2  # of the thumbnail's 256 pixels at either end that may vary more
@@ -45,18 +47,18 @@ def content_notes(image: "Image.Image", thumb: bytes, deep: bool) -> list[Note]:
 
     Args:
         image: Decoded, in its own mode; a JPEG may be reduced.
-        thumb: A few hundred grey values of it.
+        thumb: 256 grey values of it.
         deep: Whether the file has 16 bits per channel, of which Pillow may have kept the upper 8.
     """
     notes = transparency_notes(image) if has_transparency(image) else []
     if deep and (largest := largest_value(image)) < FULL:
         values = f"16 bits per channel, but no value above {largest:,} of 65,535"
         notes.append(("dark", f"{values}: it becomes nearly black; stretch its values"))
-    elif is_blank(image, thumb):
-        notes.append(("blank", "nearly all of it has one colour"))
-    else:
-        notes += colour_notes(image)
-    return notes
+        return notes
+    grey = np.sort(np.frombuffer(thumb, np.uint8))
+    if is_blank(image, grey):
+        return [*notes, ("blank", "nearly all of it has one colour")]
+    return notes + colour_notes(image, grey)
 
 
 def has_transparency(image: "Image.Image") -> bool:
@@ -91,29 +93,29 @@ def largest_value(image: "Image.Image") -> int:
     return int(np.max(colours.getextrema())) * 256 + 255
 
 
-def is_blank(image: "Image.Image", thumb: bytes) -> bool:
-    """Whether nearly all of an image has one colour."""
-    if varies(thumb):
+def is_blank(image: "Image.Image", grey: NDArray[np.uint8]) -> bool:
+    """Whether nearly all of an image, of which some grey values are given in order, has one colour."""
+    if varies(grey):
         return False
     from PIL import Image
 
     if image.mode not in ("1", "L", "P", "LA", "PA", "RGB", "RGBA", "CMYK", "YCbCr"):
         return True  # of grey, the thumbnail says everything
     small = image.convert("RGB").resize((SAMPLE // 4, SAMPLE // 4), Image.Resampling.BOX)
-    return not any(varies(band.tobytes()) for band in small.split())
+    return not any(varies(np.sort(np.asarray(band), axis=None)) for band in small.split())
 
 
-def varies(values: bytes) -> bool:
-    """Whether 256 values differ, a few at either end aside."""
-    ordered = sorted(values)
-    return ordered[-1 - OUTLIERS] - ordered[OUTLIERS] > BLANK
+def varies(ordered: NDArray[np.uint8]) -> bool:
+    """Whether values in order differ, a few at either end aside."""
+    return int(ordered[-1 - OUTLIERS]) - int(ordered[OUTLIERS]) > BLANK
 
 
-def colour_notes(image: "Image.Image") -> list[Note]:
-    """Whether an image has suspiciously few colours, or one of them nearly everywhere."""
+def colour_notes(image: "Image.Image", grey: NDArray[np.uint8]) -> list[Note]:
+    """Whether an image, of which some grey values are given in order, has few colours, or one nearly everywhere."""
     if image.mode not in ("1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr"):
         return []
-    found = image.getcolors(MANY)  # stops at one more, which a camera's images reach within a few rows
+    even = np.count_nonzero(grey == grey[grey.size // 2]) >= EVEN * grey.size
+    found = image.getcolors(MANY if even else COLOURS)  # stops at one more, which a camera's images reach soon
     if not found:
         return []
     pixels, count, most = image.width * image.height, len(found), max(number for number, _ in found)
