@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:  # MindSpore is loaded only if something must be computed
     from mstl.models.contract import Classifier
     from mstl.preprocessing import Preprocessing
     from mstl.training.record import RunRecord
+
+logger = logging.getLogger("mstl")
 
 
 def describe_run(
@@ -59,6 +62,9 @@ def describe_run(
     """
     worst = evaluation.worst(WORST).tolist()
     missing = missing_images(val_set, worst)
+    if missing:
+        text = "report: %d of the %d validation images are gone, or have changed: they are counted, but not shown"
+        logger.warning(text, len(missing), len(val_set))
     return RunReport(
         name=folder.name,
         evaluation=evaluation,

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
         "matrix": matrix(evaluation),
         "confusions": verdict.most_confused(evaluation, 10),
         **class_table(evaluation),
-        **worst_images(evaluation, run.worst_images()),
+        **worst_images(evaluation, run.worst_images(), set(run.missing)),
         "missing": run.missing,
         **calibration(run),
         "warnings": run.warnings,
@@ -57,6 +58,7 @@ def headline(run: RunReport) -> dict[str, Any]:
         "guessing": verdict.against_guessing(run.evaluation),
         "quote": what_to_quote(run.test, run.test_images, run.validated_on),
         "test": run.test,
+        "test_images": run.test_images,
         "evaluation": run.evaluation,
         "train_count": "unknown" if run.train_count is None else f"{run.train_count:,}",
         "model": run.model,
@@ -85,8 +87,8 @@ def training_curves(run: RunReport) -> list[Chart]:
     ]
 
 
-def worst_images(evaluation: Evaluation, worst: WorstImages) -> dict[str, Any]:
-    """The worst images, each with its heat map if there is one."""
+def worst_images(evaluation: Evaluation, worst: WorstImages, missing: Container[str]) -> dict[str, Any]:
+    """The worst images, each with its heat map if there is one, unless it is missing."""
     probabilities = evaluation.probabilities
     images = []
     for place, index in enumerate(worst.indices):
@@ -102,6 +104,7 @@ def worst_images(evaluation: Evaluation, worst: WorstImages) -> dict[str, Any]:
                 "probability": float(probabilities[index, predicted]),
                 "right": own == predicted,
                 "file": Path(evaluation.paths[index]).name,
+                "is_missing": evaluation.paths[index] in missing,
             }
         )
     return {

@@ -46,11 +46,13 @@ def break_first(paths):
 @pytest.mark.parametrize(
     ("act", "count"), [(delete_first, 1), (delete_all, 6), (replace_first, 1), (break_first, 1)], ids=lambda x: str(x)
 )
-def test_a_finished_run_stays_finished(photos, tmp_path, act, count):
+def test_a_finished_run_stays_finished(photos, tmp_path, act, count, caplog):
     state = mstl.fit(data=str(photos), out=str(tmp_path / "run"), callbacks=[Vandal(act)], **TINY)
     page = (state.folder / "report.html").read_text(encoding="utf-8")
     assert f"{count} of the 6 validation images could not be read any more, or had changed" in page
     assert Path(state.val_set.paths[0]).name in page
+    assert f"report: {count} of the 6 validation images are gone, or have changed" in caplog.text
+    assert page.count("gone, or changed") == count and page.count("<figure>") == 6
     run = load_run_report(state.folder)
     assert run.missing == state.val_set.paths[:count] and run.digests == state.val_set.digests
     grey = [index for index, image in zip(run.worst.indices, run.worst.images, strict=True) if np.ptp(image) == 0]
