@@ -159,6 +159,7 @@ def test_the_class_folders_once_more_beside_themselves(read, where):
         ([f"Validation/{PETS}"], "has Validation/ but no train/ folder; put the training images into train/"),
         ([f"val/{PETS}", f"base/{PETS}"], "if base/ has the training images, call it train/"),
         ([f"photos/{PETS}", "test/[3].jpg"], "if photos/ holds the training images, call it train/"),
+        ([f"photos/{PETS}", "train/[3].jpg"], "name data/photos as the data"),
         ([f"{{a,b}}/train/{PETS}", f"{{a,b}}/val/{PETS}"], "2 datasets in it, a/ and b/"),
         ([f"trainval/{{train,val}}/{PETS}", f"test/{PETS}"], "holds train/ and val/ itself"),
         (["images_{001,002}/[3].jpg"], "pieces of one download"),
@@ -225,6 +226,8 @@ def test_other_data_to_validate_on_by_other_names(tmp_path):
         assert [len(images) for images in load_data(own, val=val)] == [12, 6]
         assert held_out_folder(val) == other / "Testing"
     assert held_out_folder(own) == own
+    make(other, "Validation/{red,blue}/notes.txt")
+    assert held_out_folder(other) == other / "Testing", "there is no image in the other one"
 
 
 def test_a_split_on_disk_of_data_by_other_names(tmp_path):

@@ -97,8 +97,8 @@ def held_out_folder(where: Path) -> Path:
     while inner := dataset_inside(shape):
         shape = inner
     chosen = Parts.of(shape).chosen
-    held_out = chosen.get("val") or chosen.get("test")
-    return where if "train" in chosen or held_out is None else held_out.path
+    held_out = [folder.path for folder in chosen.values() if folder.filled]
+    return where if "train" in chosen or not held_out else held_out[0]
 
 
 def descend(shape: Shape, unused: list[Unused], options: ListOptions) -> Shape:

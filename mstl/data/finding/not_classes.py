@@ -2,6 +2,7 @@
 
 import filecmp
 import logging
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 from mstl.data.finding.part_folders import Parts, is_dataset
@@ -12,6 +13,7 @@ from mstl.errors import MstlError
 
 logger = logging.getLogger("mstl")
 SHOWN = 4  # names in a message
+COMPARED = 100  # different sets of folders, the commonest, with which all others are compared
 AS_CLASSES = "a list with the header path,label takes them as they are"
 
 
@@ -69,9 +71,10 @@ def refuse_parts(shape: Shape, leave_out: Collection[str]) -> None:
         )
     with_folders = [folder for folder in filled if folder.name not in parts.named and len(folder.core().filled) > 1]
     if parts.flat and with_folders:
+        trained = any(parts.named[folder.name] == "train" for folder in parts.flat)
         raise MstlError(
-            f"{shape.path} has {named(parts.flat)} but no train/ folder: if {named(with_folders)} holds the training "
-            "images, call it train/"
+            f"{shape.path} has {named(parts.flat)} without class folders: if {named(with_folders)} holds the training "
+            f"images, {f'name {with_folders[0].path} as the data' if trained else 'call it train/'}"
         )
     if parts.flat and all(folder.name in parts.named or is_no_class(folder.name) for folder in filled):
         raise MstlError(
@@ -122,10 +125,11 @@ def alike(folders: Sequence[Shape]) -> list[Shape]:
         for folder in folders
         if len(folder.bottom().images) < len(folder.bottom().filled)
     }
-    names: frozenset[str] = max(
-        inside.values(),
-        key=lambda most: (sum(share(other, most) for other in inside.values()), len(most)),
-        default=frozenset(),
+    often = Counter(inside.values())
+    names = max(
+        (most for most, _ in often.most_common(COMPARED)),
+        key=lambda most: (sum(number for other, number in often.items() if share(other, most)), len(most)),
+        default=frozenset[str](),
     )
     same = [folder for folder in folders if share(inside.get(folder.name, frozenset()), names)]
     ordinary = all(part_of(name) or is_container(name) or is_beside(name) for name in names)
