@@ -22,8 +22,9 @@ ImageFile: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.uint8]  # a p
 PIXEL_LIMIT = 100_000_000  # an image with more is refused by its header: a small file could fill the memory
 RATIO_LIMIT = 100  # times as long as wide: resized by the shorter side, such an image would fill the memory, too
 SCAN_LIMIT = 250  # of a progressive JPEG, which has about 10: each can be tiny, and goes over all pixels
-SECONDS = 20.0  # of processor time for one image; the largest photos take 1
+SECONDS = 20.0  # of processor time for one image; the largest images take 1
 DRAWINGS = ("EPS", "WMF")  # Pillow would start another program to render these
+CONTAINERS = ("BUFR", "GRIB", "HDF5", "MPEG")  # Pillow knows them by their header, and cannot read them
 
 # Pillow warns of odd metadata, which do no harm here, and of sizes, which have limits here. Not by catch_warnings,
 # which is not thread-safe.
@@ -72,6 +73,8 @@ def open_image(source: ImageFile) -> Iterator["Image.Image"]:
         with open_file(source) as file:
             try:
                 image = Image.open(file)
+                if image.format in CONTAINERS:
+                    raise UnidentifiedImageError(image.format)
             except UnidentifiedImageError as error:
                 file.seek(0)
                 raise not_an_image(source, file.read(12)) from error

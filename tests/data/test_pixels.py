@@ -189,6 +189,7 @@ def png_header(width, height):
     [
         (b"", "empty", "empty file"),
         (b"hello, world, this is text", "not_an_image", "not an image"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "not_an_image", "not an image"),
         (b"\0\0\0\x18ftypheic\0\0\0\0", "unreadable", "HEIC or AVIF"),
         (png_header(20_000, 20_000), "too_large", "more than the limit of 100,000,000"),
         (png_header(11_000, 10_000), "too_large", "11000 x 10000 pixels"),

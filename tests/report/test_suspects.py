@@ -51,8 +51,9 @@ def test_after_fine_tuning_the_pretrained_features_are_used(tuned, tmp_path):
     ours = pretrained_features(predictor, sets[0], tuned / "start.ckpt").features
     start = FusedModel(mstl.build_model("resnet18", 5, tuned / "start.ckpt")).compile_classifier()
     from mstl.data.loading.loader import Loader
+    from mstl.data.loading.transforms import eval_transforms
 
-    batch, _ = next(iter(Loader(sets[0], predictor.transforms, 25).batches()))
+    batch, _ = next(iter(Loader(sets[0], eval_transforms(predictor.preprocessing), 25).batches()))
     assert np.allclose(ours, start(batch)[1], atol=1e-4)
     assert not np.allclose(ours, predictor.evaluate(sets[0]).features, atol=1e-3), "fine-tuning has changed them"
 
