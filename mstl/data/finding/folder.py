@@ -1,19 +1,15 @@
 """Image folder: a folder with a folder for each class, as torchvision's ImageFolder reads it."""
 
-import logging
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from mstl.data.finding.found import Oddity, Split
 from mstl.data.finding.other_folders import why_no_data
 from mstl.data.finding.part_names import is_beside, is_container
-from mstl.data.image_files import has_image_suffix, printable
+from mstl.data.image_files import has_image_suffix
 from mstl.data.samples import Sample
 from mstl.errors import MstlError
-
-logger = logging.getLogger("mstl")
-SHOWN = 5  # folders that are named in one message
 
 
 def visible(folder: Path | str) -> list[str]:
@@ -71,14 +67,6 @@ def make_dataset(folder: Path, split: str, leave_out: Collection[str] = ()) -> t
         for file in files_below(str(folder / label), above, oddities, skipped)
     )
     return Split(folder, samples, folder, None, tuple(oddities)), skipped
-
-
-def log_skipped(skipped: Mapping[str, str]) -> None:
-    """Say on one line which folders are not used, and why."""
-    shown = [f"{printable(path)} ({reason})" for path, reason in list(skipped.items())[:SHOWN]]
-    more = len(skipped) - len(shown)
-    if skipped:
-        logger.info("data: not used: %s%s", ", ".join(shown), f" and {more} more" if more else "")
 
 
 def files_below(folder: str, above: tuple[str, ...], oddities: list[Oddity], skipped: dict[str, str]) -> Iterator[str]:

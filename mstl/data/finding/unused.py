@@ -91,11 +91,11 @@ def loose(shape: Shape, with_images: bool = True) -> list[Unused]:
     if not names:
         return []
     count = sum(has_image_suffix(name) for name in names)
-    number = f"{count} of {len(names)} files beside the folders are images" if count else ""
-    if len(names) == 1:
-        return [Unused(os.path.join(shape.path, names[0]), "a file beside the folders", count)]
-    what = number or f"{len(names)} files beside the folders"
-    return [Unused(os.path.join(shape.path, names[0]), f"and others: {what}", count)]
+    reason = "a file beside the folders"
+    if len(names) > 1:
+        reason = f"and others: {f'{count} of ' if count else ''}{len(names)} files beside the folders"
+        reason += " are images" if count else ""
+    return [Unused(os.path.join(shape.path, names[0]), reason, count)]
 
 
 def without_images(folder: Shape) -> str:
