@@ -14,7 +14,7 @@ from scipy.special import softmax
 
 from mstl.data.dataset import ImageSet
 from mstl.data.evaluation_data import RunData, load_held_out
-from mstl.data.finding.list_options import FOUND, ListOptions
+from mstl.data.finding.lists.list_options import FOUND, ListOptions
 from mstl.data.finding.predict_inputs import Unreadable
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.streaming import ImageInput, batches, path_of

@@ -52,7 +52,7 @@ import os, stat, sys
 from pathlib import Path
 import numpy as np
 from mstl.checkpoint import save_checkpoint
-from mstl.data.finding.archive import unpack
+from mstl.data.finding.archives.archive import unpack
 from mstl.files import atomic_folder, lock, write_text
 
 os.umask(int(sys.argv[1], 8))

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 import mstl
 from mstl import MstlError, Predictor, load_data
 from mstl.__main__ import main
-from mstl.data.finding.list_file import Row, read_rows, write_rows
+from mstl.data.finding.lists.list_file import Row, read_rows, write_rows
 from tests.conftest import COLORS, write_photo
 
 pytestmark = pytest.mark.usefixtures("narrow_model", "no_pictures")

@@ -10,7 +10,7 @@ from mstl.commands import shared
 from mstl.errors import MstlError
 
 if TYPE_CHECKING:  # commands import what they need when they run
-    from mstl.data.finding.unpacked_copies import Copy
+    from mstl.data.finding.archives.unpacked_copies import Copy
 
 NAME = 12  # digits of the name of features that are shown
 
@@ -35,7 +35,7 @@ def list_() -> None:
 
     An image counts once for each of its views.
     """
-    from mstl.data.finding.unpacked_copies import copies_folder, list_copies
+    from mstl.data.finding.archives.unpacked_copies import copies_folder, list_copies
     from mstl.features.cache_folders import features_folder, list_folders
     from mstl.features.cache_size import show_size, size_limit
 
@@ -77,7 +77,7 @@ def clear(names: tuple[str, ...]) -> None:
     `mstl cache list` shows the names; a unique beginning is enough. What is removed is computed or unpacked again when
     it is needed. Archives themselves stay where they are. No run should be reading what is removed.
     """
-    from mstl.data.finding.unpacked_copies import clear_copies, list_copies
+    from mstl.data.finding.archives.unpacked_copies import clear_copies, list_copies
     from mstl.features.cache_folders import clear as clear_features
     from mstl.features.cache_size import show_size
 

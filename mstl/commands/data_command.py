@@ -10,7 +10,7 @@ import click
 from mstl.commands import shared
 
 if TYPE_CHECKING:
-    from mstl.data.finding.list_options import ListOptions
+    from mstl.data.finding.lists.list_options import ListOptions
 
 MUST_BE_FIXED = 3  # exit code of a check
 

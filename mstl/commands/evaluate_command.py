@@ -13,7 +13,7 @@ from mstl.commands.predictions_file import NAME as PREDICTIONS
 from mstl.commands.predictions_file import write_predictions
 
 if TYPE_CHECKING:  # MindSpore is loaded only when images are evaluated
-    from mstl.data.finding.list_options import ListOptions
+    from mstl.data.finding.lists.list_options import ListOptions
     from mstl.evaluation.metrics import Evaluation
     from mstl.evaluation.rejection import Rejector
 

@@ -11,7 +11,7 @@ import click
 from mstl.commands import shared
 
 if TYPE_CHECKING:
-    from mstl.data.finding.list_options import ListOptions
+    from mstl.data.finding.lists.list_options import ListOptions
     from mstl.report.run_report import RunReport
 
 

@@ -14,7 +14,7 @@ import click
 
 from mstl.commands import standard_streams
 from mstl.config import GROUPS, Group, TrainConfig
-from mstl.data.finding.list_options import ListOptions
+from mstl.data.finding.lists.list_options import ListOptions
 from mstl.download.failures import DISK_ERRORS
 from mstl.errors import MstlError
 from mstl.field_types import choices_of, empty, plain_type

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # MindSpore and matplotlib are loaded only when something is 
     from matplotlib.figure import Figure
 
     from mstl.data.dataset import ImageSet
-    from mstl.data.finding.list_options import ListOptions
+    from mstl.data.finding.lists.list_options import ListOptions
     from mstl.evaluation.metrics import Evaluation
     from mstl.predictor import Predictor
 

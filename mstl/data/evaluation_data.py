@@ -13,8 +13,8 @@ from mstl.config import RECORD
 from mstl.data.checking.checks import CheckedDataset, check_dataset
 from mstl.data.checking.messages import log_warnings, no_images, some
 from mstl.data.dataset import ImageSet
-from mstl.data.finding.layout import held_out_folder
-from mstl.data.finding.list_options import FOUND, ListOptions
+from mstl.data.finding.folders.layout import held_out_folder
+from mstl.data.finding.lists.list_options import FOUND, ListOptions
 from mstl.data.finding.sources import find_dataset, locate
 from mstl.data.manifest import NAME, Manifest
 from mstl.data.recorded import RecordedData, from_directory, is_name

@@ -12,7 +12,7 @@ from mstl.data.checking.findings import case_key
 from mstl.data.checking.messages import log_warnings, no_images
 from mstl.data.dataset import ImageSet, folder_for_mindspore
 from mstl.data.finding.found import Split
-from mstl.data.finding.list_options import ListOptions
+from mstl.data.finding.lists.list_options import ListOptions
 from mstl.data.finding.sources import find_dataset
 from mstl.data.samples import LeftOut, Sample
 from mstl.data.split import split_samples

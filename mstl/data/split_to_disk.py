@@ -7,11 +7,11 @@ from pathlib import Path
 
 from mstl.data.checking.checks import check_dataset
 from mstl.data.checking.messages import log_warnings, no_images
-from mstl.data.finding.folder import lies_in
+from mstl.data.finding.folders.folder import lies_in
 from mstl.data.finding.found import FoundDataset, Split
-from mstl.data.finding.list_file import Row, write_rows
-from mstl.data.finding.list_labels import CLASSES
-from mstl.data.finding.list_options import FOUND, ListOptions
+from mstl.data.finding.lists.list_file import Row, write_rows
+from mstl.data.finding.lists.list_labels import CLASSES
+from mstl.data.finding.lists.list_options import FOUND, ListOptions
 from mstl.data.finding.sources import find_dataset
 from mstl.data.samples import Sample
 from mstl.data.split import split_samples

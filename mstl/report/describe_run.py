@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mstl.config import RECORD
-from mstl.data.finding.list_options import FOUND, ListOptions
+from mstl.data.finding.lists.list_options import FOUND, ListOptions
 from mstl.errors import MstlError
 from mstl.report.plots.grids import GREY
 from mstl.report.quotable import Quotable, read_test

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mstl.checkpoint import read_checkpoint, save_checkpoint
 from mstl.config import RECORD, TrainConfig, read_config
 from mstl.data.evaluation_data import RunData, same_data
-from mstl.data.finding.list_options import ListOptions
+from mstl.data.finding.lists.list_options import ListOptions
 from mstl.data.load_data import DataSplits
 from mstl.data.recorded import is_name
 from mstl.errors import MstlError

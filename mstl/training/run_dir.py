@@ -10,8 +10,8 @@ from os import PathLike
 from pathlib import Path
 
 from mstl.config import RECORD, TrainConfig
-from mstl.data.finding.archive import without_suffix
-from mstl.data.finding.list_file import LIST_SUFFIXES
+from mstl.data.finding.archives.archive import without_suffix
+from mstl.data.finding.lists.list_file import LIST_SUFFIXES
 from mstl.data.manifest import NAME as MANIFEST
 from mstl.data.manifest import Manifest
 from mstl.errors import MstlError

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from mstl.commands import cache_command
-from mstl.data.finding import archive
+from mstl.data.finding.archives import archive
 from mstl.features.cache_folders import features_folder, list_folders
 from mstl.features.feature_cache import FeatureCache
 

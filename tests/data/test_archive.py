@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 import mstl.download.fetch
-from mstl.data.finding import archive, known_datasets
+from mstl.data.finding import known_datasets
+from mstl.data.finding.archives import archive
 from mstl.errors import MstlError, OfflineError
 from tests.server import Page, Server, wait_until
 

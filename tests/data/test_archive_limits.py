@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mstl.data.finding import archive, archive_limits
+from mstl.data.finding.archives import archive, archive_limits
 from mstl.data.finding.sources import find_dataset
 from mstl.errors import MstlError
 from tests.conftest import environment

@@ -6,8 +6,8 @@ import zlib
 
 import pytest
 
-from mstl.data.finding import archive, archive_places
-from mstl.data.finding.archive_names import encoding_of, folders_and_file, shortened
+from mstl.data.finding.archives import archive, archive_places
+from mstl.data.finding.archives.archive_names import encoding_of, folders_and_file, shortened
 from mstl.errors import MstlError
 from tests.data.archives import Member, files_in, image, write_tar, write_zip
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from mstl.data.finding import archive
+from mstl.data.finding.archives import archive
 from mstl.data.finding.sources import find_dataset
 from mstl.errors import MstlError
 from tests.data.archives import files_in, image, write_tar, write_zip

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mstl import MstlError, load_data
-from mstl.data.finding.layout import held_out_folder
+from mstl.data.finding.folders.layout import held_out_folder
 from mstl.data.finding.sources import find_dataset
 from mstl.data.load_data import load_splits
 from mstl.data.split_to_disk import split_data

@@ -11,7 +11,7 @@ import mstl
 from mstl import MstlError
 from mstl.commands import data_command, evaluate_command, visualize_command
 from mstl.data.evaluation_data import RunData, load_held_out
-from mstl.data.finding.list_options import ListOptions
+from mstl.data.finding.lists.list_options import ListOptions
 from mstl.data.load_data import load_data
 from mstl.models.loading import read_weights
 from tests.conftest import COLORS, write_photo

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from mstl import MstlError
-from mstl.data.finding.list_options import ListOptions
+from mstl.data.finding.lists.list_options import ListOptions
 from mstl.data.finding.sources import find_dataset
 from tests.conftest import COLORS, write_photo
 
@@ -362,7 +362,7 @@ def test_images_elsewhere(folder, tmp_path, monkeypatch):
 
 
 def test_a_folder_of_too_many_files_is_not_looked_through(folder, monkeypatch):
-    monkeypatch.setattr("mstl.data.finding.list_paths.LARGEST", 5)
+    monkeypatch.setattr("mstl.data.finding.lists.list_paths.LARGEST", 5)
     (folder / "l.csv").write_text(lines("{s},{c}", "path,label"))
     with pytest.raises(MstlError, match="too many files .*: name their folder by --images DIR"):
         find_dataset(folder / "l.csv")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mstl.data.finding.part_names import part_of, rank
+from mstl.data.finding.folders.part_names import part_of, rank
 
 NAMES = {
     "train": "train Train TRAIN training Training trainset training_set Train-Set train_images train_data seg_train "

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from mstl.data.checking.checks import CheckedDataset
-from mstl.data.finding.folder import lies_in
+from mstl.data.finding.folders.folder import lies_in
 from mstl.errors import MstlError
 from mstl.files import make_folder
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from mstl.data.checking.findings import Finding
+from mstl.data.finding.folders.part_names import part_of
 from mstl.data.finding.found import Split
-from mstl.data.finding.part_names import part_of
 from mstl.data.image_files import printable
 
 SHOWN = 5  # names in one message

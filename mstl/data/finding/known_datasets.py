@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mstl.data.finding.archive import unpack
+from mstl.data.finding.archives.archive import unpack
 from mstl.download.fetch import fetch
 from mstl.errors import MstlError
 from mstl.files import lock, make_folder

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 
-from mstl.data.finding.other_folders import why_no_data
+from mstl.data.finding.folders.other_folders import why_no_data
 from mstl.data.image_files import has_image_suffix, printable
 from mstl.data.opening import UnreadableImage, open_image
 from mstl.download.failures import describe, root_cause

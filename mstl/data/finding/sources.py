@@ -5,12 +5,13 @@ import logging
 import os
 from pathlib import Path
 
-from mstl.data.finding import archive, demo, known_datasets
+from mstl.data.finding import demo, known_datasets
+from mstl.data.finding.archives import archive
+from mstl.data.finding.folders.layout import find_splits, held_out_folder
 from mstl.data.finding.found import FoundDataset, FoundSplits, Split
-from mstl.data.finding.layout import find_splits, held_out_folder
-from mstl.data.finding.list_file import LIST_SUFFIXES
-from mstl.data.finding.list_options import FOUND, ListOptions
-from mstl.data.finding.list_splits import three_parts
+from mstl.data.finding.lists.list_file import LIST_SUFFIXES
+from mstl.data.finding.lists.list_options import FOUND, ListOptions
+from mstl.data.finding.lists.list_splits import three_parts
 from mstl.errors import MstlError
 from mstl.field_types import empty
 

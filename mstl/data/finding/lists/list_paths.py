@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from mstl.data.finding.other_folders import why_no_data
-from mstl.data.finding.part_names import part_of
+from mstl.data.finding.folders.other_folders import why_no_data
+from mstl.data.finding.folders.part_names import part_of
 from mstl.data.image_files import has_image_suffix, printable
 from mstl.errors import MstlError
 

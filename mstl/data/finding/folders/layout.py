@@ -3,15 +3,22 @@
 import logging
 from pathlib import Path
 
-from mstl.data.finding.folder import make_dataset
+from mstl.data.finding.folders.folder import make_dataset
+from mstl.data.finding.folders.not_classes import copies, named, refuse_misread
+from mstl.data.finding.folders.part_folders import Parts, is_dataset
+from mstl.data.finding.folders.part_names import Part, is_beside, is_container
+from mstl.data.finding.folders.shape import Shape
+from mstl.data.finding.folders.unused import Unused, beside_parts, log_unused, loose, siblings, without_images
 from mstl.data.finding.found import FoundSplits, Split
-from mstl.data.finding.list_options import FOUND, ListOptions
-from mstl.data.finding.list_splits import list_of, lists_images, only_csv, splits_of_list, splits_of_lists, three_parts
-from mstl.data.finding.not_classes import copies, named, refuse_misread
-from mstl.data.finding.part_folders import Parts, is_dataset
-from mstl.data.finding.part_names import Part, is_beside, is_container
-from mstl.data.finding.shape import Shape
-from mstl.data.finding.unused import Unused, beside_parts, log_unused, loose, siblings, without_images
+from mstl.data.finding.lists.list_options import FOUND, ListOptions
+from mstl.data.finding.lists.list_splits import (
+    list_of,
+    lists_images,
+    only_csv,
+    splits_of_list,
+    splits_of_lists,
+    three_parts,
+)
 from mstl.data.image_files import printable
 from mstl.errors import MstlError
 

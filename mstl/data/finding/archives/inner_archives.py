@@ -8,11 +8,11 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from mstl.data.finding.archive_kinds import is_archive, is_named_archive, without_suffix
-from mstl.data.finding.archive_limits import Limits
-from mstl.data.finding.archive_reading import extract
-from mstl.data.finding.folder import find_classes, visible
-from mstl.data.finding.other_folders import why_no_data
+from mstl.data.finding.archives.archive_kinds import is_archive, is_named_archive, without_suffix
+from mstl.data.finding.archives.archive_limits import Limits
+from mstl.data.finding.archives.archive_reading import extract
+from mstl.data.finding.folders.folder import find_classes, visible
+from mstl.data.finding.folders.other_folders import why_no_data
 from mstl.data.image_files import has_image_suffix, printable
 from mstl.errors import MstlError
 from mstl.files import temporary_name
@@ -54,7 +54,7 @@ def extract_each(archives: Iterable[Path], folder: Path, limits: Limits) -> None
     """Unpack archives, each into a folder of its name below ``folder``; numbered parts of one folder into one.
 
     Raises:
-        MstlError: See :func:`mstl.data.finding.archive_reading.extract`; or two have the same name.
+        MstlError: See :func:`mstl.data.finding.archives.archive_reading.extract`; or two have the same name.
         OSError: Something cannot be read or written.
     """
     names = {path: without_suffix(path.name) for path in archives}

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from mstl.data.finding.not_classes import is_copy
-from mstl.data.finding.part_folders import Parts
-from mstl.data.finding.part_names import Part
-from mstl.data.finding.shape import Shape
+from mstl.data.finding.folders.not_classes import is_copy
+from mstl.data.finding.folders.part_folders import Parts
+from mstl.data.finding.folders.part_names import Part
+from mstl.data.finding.folders.shape import Shape
 from mstl.data.image_files import has_image_suffix, printable
 
 logger = logging.getLogger("mstl")

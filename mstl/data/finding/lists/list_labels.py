@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mstl.data.finding.list_columns import ONE, ZERO
-from mstl.data.finding.list_dialect import Cells
+from mstl.data.finding.lists.list_columns import ONE, ZERO
+from mstl.data.finding.lists.list_dialect import Cells
 from mstl.errors import MstlError
 
 logger = logging.getLogger("mstl")

@@ -4,9 +4,9 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from mstl.data.finding.folders.other_folders import why_no_data
+from mstl.data.finding.folders.part_names import is_beside, is_container
 from mstl.data.finding.found import Oddity, Split
-from mstl.data.finding.other_folders import why_no_data
-from mstl.data.finding.part_names import is_beside, is_container
 from mstl.data.image_files import has_image_suffix
 from mstl.data.samples import Sample
 from mstl.errors import MstlError

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mstl.data.finding.column_names import role_of
+from mstl.data.finding.lists.column_names import role_of
 from mstl.data.image_files import has_image_suffix
 from mstl.errors import MstlError
 

@@ -5,11 +5,11 @@ import logging
 import shutil
 from pathlib import Path
 
-from mstl.data.finding.archive_kinds import refuse_other_kinds
-from mstl.data.finding.archive_limits import Limits
-from mstl.data.finding.archive_members import tar_members, zip_members
-from mstl.data.finding.archive_names import SHOWN, Guess
-from mstl.data.finding.archive_places import Places
+from mstl.data.finding.archives.archive_kinds import refuse_other_kinds
+from mstl.data.finding.archives.archive_limits import Limits
+from mstl.data.finding.archives.archive_members import tar_members, zip_members
+from mstl.data.finding.archives.archive_names import SHOWN, Guess
+from mstl.data.finding.archives.archive_places import Places
 from mstl.data.image_files import printable
 from mstl.errors import MstlError
 

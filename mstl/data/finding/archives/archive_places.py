@@ -5,7 +5,7 @@ import os
 import unicodedata
 from pathlib import Path
 
-from mstl.data.finding.archive_names import folders_and_file, is_device, shortened
+from mstl.data.finding.archives.archive_names import folders_and_file, is_device, shortened
 from mstl.data.image_files import printable
 from mstl.errors import MstlError
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mstl.data.finding.column_names import Role, plain, rank
-from mstl.data.finding.list_dialect import SAMPLE, Table, image_columns
-from mstl.data.finding.list_options import ListOptions
+from mstl.data.finding.lists.column_names import Role, plain, rank
+from mstl.data.finding.lists.list_dialect import SAMPLE, Table, image_columns
+from mstl.data.finding.lists.list_options import ListOptions
 from mstl.errors import MstlError
 
 ZERO, ONE = ("0", "0.0"), ("1", "1.0")

@@ -5,9 +5,9 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from mstl.data.finding.part_folders import Parts, is_dataset
-from mstl.data.finding.part_names import are_pieces, is_beside, is_container, is_no_class, part_of
-from mstl.data.finding.shape import Shape
+from mstl.data.finding.folders.part_folders import Parts, is_dataset
+from mstl.data.finding.folders.part_names import are_pieces, is_beside, is_container, is_no_class, part_of
+from mstl.data.finding.folders.shape import Shape
 from mstl.data.image_files import printable
 from mstl.errors import MstlError
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple, cast
 
-from mstl.data.finding.archive_limits import Limits
-from mstl.data.finding.archive_names import Guess, encoding_of
+from mstl.data.finding.archives.archive_limits import Limits
+from mstl.data.finding.archives.archive_names import Guess, encoding_of
 from mstl.errors import MstlError
 
 UTF8_FLAG, ENCRYPTED_FLAG = 0x800, 0x1

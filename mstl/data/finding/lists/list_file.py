@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mstl.data.finding.column_names import plain
 from mstl.data.finding.found import Split
-from mstl.data.finding.list_columns import HEADER, find_columns, named_columns
-from mstl.data.finding.list_dialect import Table, read_table
-from mstl.data.finding.list_labels import class_names, one_hot_label, refuse_several
-from mstl.data.finding.list_options import FOUND, ListOptions
-from mstl.data.finding.list_parts import find_parts, part_of_list
-from mstl.data.finding.list_paths import AmbiguousPathError, PathFinder
+from mstl.data.finding.lists.column_names import plain
+from mstl.data.finding.lists.list_columns import HEADER, find_columns, named_columns
+from mstl.data.finding.lists.list_dialect import Table, read_table
+from mstl.data.finding.lists.list_labels import class_names, one_hot_label, refuse_several
+from mstl.data.finding.lists.list_options import FOUND, ListOptions
+from mstl.data.finding.lists.list_parts import find_parts, part_of_list
+from mstl.data.finding.lists.list_paths import AmbiguousPathError, PathFinder
 from mstl.data.image_files import printable
 from mstl.data.samples import Sample
 from mstl.errors import MstlError

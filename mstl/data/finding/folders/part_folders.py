@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from mstl.data.finding.part_names import PARTS, Part, parts_of, rank
-from mstl.data.finding.shape import Shape
+from mstl.data.finding.folders.part_names import PARTS, Part, parts_of, rank
+from mstl.data.finding.folders.shape import Shape
 
 
 @dataclass(frozen=True)

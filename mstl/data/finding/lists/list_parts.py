@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mstl.data.finding.column_names import plain
-from mstl.data.finding.list_dialect import Table
-from mstl.data.finding.part_names import PARTS, Part, part_of
+from mstl.data.finding.folders.part_names import PARTS, Part, part_of
+from mstl.data.finding.lists.column_names import plain
+from mstl.data.finding.lists.list_dialect import Table
 from mstl.errors import MstlError
 
 SPLITS = ("split", "subset", "partition", "usage")  # columns that must name parts

@@ -4,14 +4,14 @@ import logging
 import os
 from pathlib import Path
 
-from mstl.data.finding.folder import visible
+from mstl.data.finding.folders.folder import visible
+from mstl.data.finding.folders.part_names import Part, rank
 from mstl.data.finding.found import FoundSplits, Split
-from mstl.data.finding.list_columns import NoLabelsError
-from mstl.data.finding.list_file import LIST_SUFFIXES, read_rows, samples_of_list
-from mstl.data.finding.list_options import FOUND, ListOptions
-from mstl.data.finding.list_parts import part_of_list
-from mstl.data.finding.list_paths import AmbiguousPathError, is_there
-from mstl.data.finding.part_names import Part, rank
+from mstl.data.finding.lists.list_columns import NoLabelsError
+from mstl.data.finding.lists.list_file import LIST_SUFFIXES, read_rows, samples_of_list
+from mstl.data.finding.lists.list_options import FOUND, ListOptions
+from mstl.data.finding.lists.list_parts import part_of_list
+from mstl.data.finding.lists.list_paths import AmbiguousPathError, is_there
 from mstl.data.image_files import has_image_suffix
 from mstl.errors import MstlError
 

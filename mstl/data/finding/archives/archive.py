@@ -8,14 +8,14 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mstl.data.finding.archive_kinds import ARCHIVE_SUFFIXES, is_archive, refuse_other_kinds, without_suffix
-from mstl.data.finding.archive_limits import Limits
-from mstl.data.finding.archive_names import shortened
-from mstl.data.finding.archive_reading import DamagedArchiveError, extract
-from mstl.data.finding.folder import find_classes, visible
-from mstl.data.finding.inner_archives import archives_of, extract_each, extract_inner
-from mstl.data.finding.list_file import LIST_SUFFIXES
-from mstl.data.finding.unpacked_copies import describe, remove_leftovers, touch
+from mstl.data.finding.archives.archive_kinds import ARCHIVE_SUFFIXES, is_archive, refuse_other_kinds, without_suffix
+from mstl.data.finding.archives.archive_limits import Limits
+from mstl.data.finding.archives.archive_names import shortened
+from mstl.data.finding.archives.archive_reading import DamagedArchiveError, extract
+from mstl.data.finding.archives.inner_archives import archives_of, extract_each, extract_inner
+from mstl.data.finding.archives.unpacked_copies import describe, remove_leftovers, touch
+from mstl.data.finding.folders.folder import find_classes, visible
+from mstl.data.finding.lists.list_file import LIST_SUFFIXES
 from mstl.data.image_files import has_image_suffix, printable
 from mstl.errors import MstlError
 from mstl.files import atomic_folder, lock, make_folder

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from mstl.data.finding.other_folders import why_no_data
-from mstl.data.finding.part_names import Part, is_beside, is_container, part_of
+from mstl.data.finding.folders.other_folders import why_no_data
+from mstl.data.finding.folders.part_names import Part, is_beside, is_container, part_of
 from mstl.data.image_files import has_image_suffix
 from mstl.errors import MstlError
 

@@ -1,0 +1,1 @@
+"""Folders: which of them are parts, which are classes, and which are neither."""
