@@ -59,20 +59,20 @@ def test_color_does_not_give_the_kind_away():
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize(
-    ("model", "pretrained", "counts"),
+    ("model", "pretrained", "counts", "size"),
     [
-        ("efficientnet_lite0", "default", {"train": 10, "val": 6}),
-        ("resnet18", "mstl", {"train": 20, "val": 12}),
+        ("efficientnet_lite0", "default", {"train": 10, "val": 6}, 96),
+        ("resnet18", "mstl", {"train": 12, "val": 8}, 128),
     ],
 )
-def test_transfer_is_real(tmp_path, monkeypatch, model, pretrained, counts):
-    """On the drawn demo, pretrained features beat random ones of the same net by far."""
+def test_transfer_is_real(tmp_path, monkeypatch, model, pretrained, counts, size):
+    """On a few of the demo's drawings, pretrained features beat random ones of the same net by far."""
     monkeypatch.setattr(demo, "COUNTS", counts)
     data = str(demo.make(tmp_path / "demo"))
     best = {}
     for weights in (pretrained, "none"):
-        options = {"model": model, "weights": weights, "image_size": 128, "epochs": 20, "views": 1, "report": False}
+        options = {"model": model, "weights": weights, "image_size": size, "epochs": 20, "views": 1, "report": False}
         state = mstl.fit(data=data, out=str(tmp_path / weights), **options)
         best[weights] = state.best["val_accuracy"]
-    assert best[pretrained] >= 0.85
-    assert best[pretrained] - best["none"] >= 0.2
+    assert best[pretrained] >= 0.75
+    assert best[pretrained] - best["none"] >= 0.4
