@@ -1,0 +1,28 @@
+"""Sessions of ONNX Runtime, with threads that leave the cores to others between two calls."""
+
+import os
+from typing import TYPE_CHECKING
+
+from mstl.runtime.devices import cores
+
+if TYPE_CHECKING:  # an optional dependency
+    import onnxruntime
+
+ERRORS_ONLY = 3  # of ONNX Runtime's log
+
+
+def open_session(model: bytes | str | os.PathLike[str]) -> "onnxruntime.InferenceSession":
+    """Open an ONNX model, as bytes or a file, on the CPU.
+
+    One thread a core computes. They do not spin while they wait for work, as they do by default: what decodes images
+    and what trains needs the same cores.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = cores()
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = ERRORS_ONLY
+    source = model if isinstance(model, bytes) else os.fspath(model)
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
