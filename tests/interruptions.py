@@ -32,18 +32,22 @@ SETTINGS = {
     "none": ("--freeze=none", "--epochs=6", "--augment=light", "--lr=0.001"),
 }
 TOLERANCE = 1e-6
-BEFORE_EPOCHS = 1 / 3  # of the moments
-WHILE_IMPORTING = 1 / 8  # of these
+PLACES = (0.04, 0.29, 0.67)  # shares of the moments: in the import, before the end of the first epoch, later
 PATIENCE = 300  # seconds, for a machine that has other things to do
 
 
 class Bench:
-    """Images, and for each setting the run that was not interrupted."""
+    """Images, and for each setting the run that was not interrupted.
+
+    Attributes:
+        seconds: For each setting how long the import, then the first epoch with all before it, and a later epoch took
+            when that was last seen: other work of the machine comes and goes.
+    """
 
     def __init__(self, root, images=12, more=(), patience=PATIENCE):
         self.root, self.more, self.patience = root, more, patience
         self.data = write_folder(root / "images", {"train": images, "val": 4})
-        self.whole = {}
+        self.whole, self.seconds = {}, {}
 
     def start(self, name, out, *more):
         """Start a run, with a feature cache of its own."""
@@ -53,22 +57,25 @@ class Bench:
         return subprocess.Popen(**command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def uninterrupted(self, name):
-        """The folder of the run that was not interrupted, its number of epochs, and the seconds of three times.
-
-        These are the seconds in which it is imported, those from then to the end of the first epoch, and of an epoch.
-        """
+        """The folder of the run that was not interrupted, and its number of epochs."""
         if name not in self.whole:
-            out, started = self.root / f"{name}-whole", time.monotonic()
+            out = self.root / f"{name}-whole"
             process = self.start(name, out)
-            wait_for(process, narrow.IMPORTED)
-            imported = time.monotonic()
-            wait_for(process, "epoch 1/")
-            first = time.monotonic()
+            self.follow(process, name, 2)
             output = process.communicate(timeout=self.patience)
             assert process.returncode == 0, output
-            seconds = [row["seconds"] for row in history(out)]
-            self.whole[name] = out, len(seconds), (imported - started, first - imported, np.mean(seconds))
+            self.whole[name] = out, len(history(out))
         return self.whole[name]
+
+    def follow(self, process, name, epoch):
+        """Wait until a run that was just started has finished an epoch, and note how long that took."""
+        times = [time.monotonic()]
+        for line in (narrow.IMPORTED, "epoch 1/", *([f"epoch {epoch}/"] if epoch > 1 else [])):
+            wait_for(process, line)
+            times.append(time.monotonic())
+        importing, preparing, *later = np.diff(times)
+        each = later[0] / (epoch - 1) if later else self.seconds[name][2]
+        self.seconds[name] = importing, preparing, each
 
     def interrupt(self, name, number, rng, case):
         """Send a signal at a random moment, and check everything; what happened, in words.
@@ -76,15 +83,15 @@ class Bench:
         The moment is some time after the start, the import or a random epoch: it should not depend on what else the
         machine has to do.
         """
-        whole, epochs, (importing, preparing, seconds) = self.uninterrupted(name)
+        whole, epochs = self.uninterrupted(name)
         out = self.root / f"{name}-{case}"
         process = self.start(name, out)
-        is_before, is_importing = rng.random() < BEFORE_EPOCHS, rng.random() < WHILE_IMPORTING
-        if not is_before:
-            wait_for(process, f"epoch {rng.integers(1, epochs)}/")
-        elif not is_importing:
+        where = rng.choice(3, p=PLACES)
+        if where == 1:
             wait_for(process, narrow.IMPORTED)
-        time.sleep(rng.uniform(0, (importing if is_importing else preparing) if is_before else seconds))
+        elif where == 2:
+            self.follow(process, name, rng.integers(1, epochs))
+        time.sleep(rng.uniform(0, self.seconds[name][where]))
         process.send_signal(number)
         _, errors = process.communicate(timeout=self.patience)
         if process.returncode == 0:
@@ -163,8 +170,9 @@ def main():
         narrow.narrow(patch)
         bench = Bench(Path(root), patience=given.patience)
         for name in given.settings:
-            _, epochs, (importing, preparing, seconds) = bench.uninterrupted(name)
-            print(f"{name}: {importing:.1f} s, {preparing:.1f} s, then {epochs} epochs of {seconds:.2f} s", flush=True)
+            _, epochs = bench.uninterrupted(name)
+            importing, preparing, each = bench.seconds[name]
+            print(f"{name}: {importing:.1f} s, {preparing:.1f} s, then {epochs} epochs of {each:.2f} s", flush=True)
             for number in SIGNALS:
                 for index in range(given.number):
                     try:
