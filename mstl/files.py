@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from mstl.errors import MstlError
 
 logger = logging.getLogger("mstl")
@@ -188,6 +186,8 @@ def lock(path: Path) -> Iterator[None]:
     Raises:
         MstlError: The file system cannot lock files.
     """
+    from filelock import FileLock, Timeout  # not where only an exported model answers
+
     name = hidden(path, ".lock")
     # A soft lock, filelock's substitute where the file system has none, would outlive a process that is killed.
     file_lock = FileLock(name, fallback_to_soft=False)

@@ -1,5 +1,6 @@
 """``mstl evaluate best.ckpt``: metrics, plots and probable label errors of a checkpoint."""
 
+import importlib.util
 import logging
 import math
 from collections.abc import Iterator
@@ -12,10 +13,11 @@ from mstl.commands import shared
 from mstl.commands.predictions_file import NAME as PREDICTIONS
 from mstl.commands.predictions_file import write_predictions
 
-if TYPE_CHECKING:  # MindSpore is loaded only when images are evaluated
+if TYPE_CHECKING:  # NumPy is loaded only when images are evaluated, and MindSpore only for a checkpoint
+    from mstl.data.dataset import ImageSet
     from mstl.data.finding.lists.list_options import ListOptions
     from mstl.evaluation.metrics import Evaluation
-    from mstl.evaluation.rejection import Rejector
+    from mstl.prediction import ImagePredictor
 
 logger = logging.getLogger("mstl")
 ALL_CLASSES = 40  # up to so many classes, the table has all
@@ -24,7 +26,7 @@ IMAGES = 12  # in a picture
 
 
 @shared.command
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("model", type=click.Path(path_type=Path))
 @click.option("--data", help="Dataset to evaluate on; by default that of the training.")
 @shared.list_options
 @click.option(
@@ -37,7 +39,7 @@ IMAGES = 12  # in a picture
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Output folder; by default evaluation/ beside CHECKPOINT, or evaluation-test/ of --split test.",
+    help="Output folder; by default evaluation/ beside MODEL, or evaluation-test/ of --split test.",
 )
 @click.option(
     "--suspects/--no-suspects",
@@ -48,7 +50,7 @@ IMAGES = 12  # in a picture
 )
 @shared.device_option()
 def main(
-    checkpoint: Path,
+    model: Path,
     data: str | None,
     lists: "ListOptions",
     split: str,
@@ -56,21 +58,23 @@ def main(
     wanted: bool,
     device: str,
 ) -> None:
-    """Evaluate CHECKPOINT: metrics, plots and probable label errors.
+    """Evaluate MODEL: metrics, plots and probable label errors.
 
-    Without DATA, the images that the training held out are evaluated, as the manifest.csv beside CHECKPOINT lists them,
+    MODEL is a checkpoint, such as best.ckpt, or an .onnx file of `mstl export`, which needs no MindSpore; label errors
+    are looked for with a checkpoint only.
+
+    Without DATA, the images that the training held out are evaluated, as the manifest.csv beside MODEL lists them,
     also where the data has changed since; DATA may name the folder that they have moved to. Of other DATA, the
     validation split is evaluated, or all of it if it has no splits, without the images that the model was trained on.
-    Its classes may be a subset of CHECKPOINT's, in any order. predictions.csv has a line for each image.
+    Its classes may be a subset of MODEL's, in any order. predictions.csv has a line for each image.
     """
+    from mstl.any_predictor import load_predictor
     from mstl.errors import MstlError
     from mstl.files import check_output_folder, make_folder, write_json
-    from mstl.predictor import Predictor
-    from mstl.report.suspects import check_labels
 
-    out = out or checkpoint.parent / ("evaluation" if split == "val" else f"evaluation-{split}")
+    out = out or model.parent / ("evaluation" if split == "val" else f"evaluation-{split}")
     check_output_folder(out)
-    predictor = Predictor(checkpoint, device)
+    predictor = load_predictor(model, device)
     splits = predictor.splits(data, lists)
     if split not in splits:
         raise MstlError(f"{data or 'the data of the run'} has no {split} split: it has {', '.join(splits)}")
@@ -79,18 +83,31 @@ def main(
     images = splits[split]
     evaluation = predictor.evaluate(images)
     make_folder(out)
-    print("\n".join([*summary(evaluation, predictor.rejector), "", *table(evaluation)]), flush=True)
+    print("\n".join([*summary(evaluation, predictor.can_reject), "", *table(evaluation)]), flush=True)
     write_json(out / "evaluation.json", evaluation.to_dict())
-    write_predictions(out / PREDICTIONS, images, evaluation, predictor.rejector)
-    draw(evaluation, out)
+    write_predictions(out / PREDICTIONS, images, evaluation, predictor.rejections(evaluation))
+    drawn = draw_if_possible(evaluation, out)
     if wanted:
-        others = [splits["train"]] if "train" in splits and split != "train" else []
-        evaluations = [*map(predictor.evaluate, others), evaluation]
-        print(check_labels(predictor, [*others, images], evaluations, out))
-    print(f"figures, {PREDICTIONS} and pictures in {out}")
+        print(suspects(predictor, splits, split, evaluation, out))
+    print(f"figures{' and' if not drawn else ','} {PREDICTIONS}{' and pictures' * drawn} in {out}")
 
 
-def summary(evaluation: "Evaluation", rejector: "Rejector | None") -> Iterator[str]:
+def suspects(
+    predictor: "ImagePredictor", splits: "dict[str, ImageSet]", split: str, evaluation: "Evaluation", out: Path
+) -> str:
+    """Look for label errors among the evaluated split and the training images; lines that say what was found."""
+    from mstl.exported_predictor import ExportedPredictor
+
+    if isinstance(predictor, ExportedPredictor):
+        return "labels: not checked, as that needs the checkpoint that the model was exported from"
+    from mstl.report.suspects import check_labels
+
+    others = [splits["train"]] if "train" in splits and split != "train" else []
+    evaluations = [*map(predictor.evaluate, others), evaluation]
+    return check_labels(predictor, [*others, splits[split]], evaluations, out)
+
+
+def summary(evaluation: "Evaluation", calibrated: bool) -> Iterator[str]:
     """Lines with the metrics over all images."""
     low, high = evaluation.interval
     yield f"accuracy           {evaluation.accuracy:.3f} (95% interval {low:.3f} to {high:.3f}), " + (
@@ -99,7 +116,7 @@ def summary(evaluation: "Evaluation", rejector: "Rejector | None") -> Iterator[s
     if len(evaluation.classes) > 5:
         yield f"top-5              {evaluation.top(5):.3f}"
     yield f"balanced accuracy  {evaluation.balanced_accuracy:.3f}"
-    if rejector is None:
+    if not calibrated:
         yield f"calibration error  {evaluation.ece():.3f} (the checkpoint has no temperature)"
     else:
         before, temperature = evaluation.calibrated(1.0).ece(), evaluation.temperature
@@ -130,6 +147,15 @@ def table(evaluation: "Evaluation") -> Iterator[str]:
 def decimal(value: float) -> str:
     """A number with three decimals; a dash for NaN, such as the recall of a class without images."""
     return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def draw_if_possible(evaluation: "Evaluation", out: Path) -> bool:
+    """Write the plots, if matplotlib is installed; that it is not is logged."""
+    if importlib.util.find_spec("matplotlib") is None:
+        logger.info("no pictures, as matplotlib is not installed")
+        return False
+    draw(evaluation, out)
+    return True
 
 
 def draw(evaluation: "Evaluation", out: Path) -> None:

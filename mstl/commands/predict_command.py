@@ -12,15 +12,15 @@ import click
 from mstl.commands import shared, standard_streams
 from mstl.commands.prediction_writers import FORMATS, WRITERS, record_of
 
-if TYPE_CHECKING:  # MindSpore is loaded only when images are predicted
+if TYPE_CHECKING:  # NumPy is loaded only when images are predicted, and MindSpore only for a checkpoint
     from mstl.data.finding.predict_inputs import Unreadable
-    from mstl.predictor import Prediction
+    from mstl.prediction import Prediction
 
 INCOMPLETE = 3  # exit code: some images could not be read
 
 
 @shared.command
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("model", type=click.Path(path_type=Path))
 @click.argument("paths", nargs=-1, required=True, metavar="PATHS...")
 @click.option(
     "--format", "kind", type=click.Choice(FORMATS), help="Output format; by default --out's suffix, else table."
@@ -34,7 +34,7 @@ INCOMPLETE = 3  # exit code: some images could not be read
 @click.option("--batch-size", "-b", type=click.IntRange(1), default=32, show_default=True, help="Batch size.")
 @shared.device_option()
 def main(
-    checkpoint: Path,
+    model: Path,
     paths: tuple[str, ...],
     kind: str | None,
     top: int,
@@ -44,7 +44,9 @@ def main(
     batch_size: int,
     device: str,
 ) -> None:
-    """Predict which of CHECKPOINT's classes each image shows.
+    """Predict which of MODEL's classes each image shows.
+
+    MODEL is a checkpoint, such as best.ckpt, or an .onnx file of `mstl export`, which needs no MindSpore.
 
     PATHS are files, folders (searched for images, whatever their names), patterns such as 'images/*.jpg', addresses
     (http, https), and - for a list of these on stdin, one per line.
@@ -53,17 +55,17 @@ def main(
     probability, top (the most probable classes) and rejected; the label of a rejected image is null. Images that
     cannot be read are reported on stderr and do not stop the rest; the exit code is then 3.
     """
+    from mstl.any_predictor import load_predictor
     from mstl.data.finding.predict_inputs import find_images
     from mstl.errors import MstlError
     from mstl.files import check_output_file
-    from mstl.predictor import Predictor
 
     if out is not None:
         check_output_file(out)
     images = find_images(paths, allow_url)
-    predictor = Predictor(checkpoint, device)
-    if reject and predictor.rejector is None:
-        raise MstlError(f"{checkpoint} has no data to reject by: train again, or leave --reject out")
+    predictor = load_predictor(model, device)
+    if reject and not predictor.can_reject:
+        raise MstlError(f"{model} has no data to reject by: train again, or leave --reject out")
     counts: collections.Counter[str] = collections.Counter()
     records = (record_of(answer, reject) for answer in readable(predictor.stream(images, batch_size, top), counts))
     write = WRITERS[kind or format_of(out)]
@@ -85,7 +87,7 @@ def readable(answers: Iterable["Prediction | Unreadable"], counts: collections.C
     """The predictions of images that could be read; the others are reported on stderr.
 
     Args:
-        answers: What :meth:`mstl.predictor.Predictor.stream` gives.
+        answers: What :meth:`mstl.prediction.ImagePredictor.stream` gives.
         counts: Counts the images under "read" and "unreadable".
     """
     from mstl.data.finding.predict_inputs import Unreadable

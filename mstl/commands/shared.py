@@ -123,6 +123,8 @@ def explanation(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, MstlError):
         return text
+    if isinstance(error, ModuleNotFoundError):
+        return f"this needs {error.name}, which is not installed: pip install mstl"
     if isinstance(error, OSError) and error.strerror:
         what = "the output" if error.filename is None else f"{error.filename}"
         if error.errno in DISK_ERRORS:

@@ -15,16 +15,26 @@ Result = TypeVar("Result")
 
 def in_threads(function: Callable[[Item], Result], items: Sequence[Item], label: str) -> list[Result]:
     """``map`` with a thread for each core, and a progress bar on stderr if that is a terminal."""
-    from tqdm import tqdm
-
     with warnings.catch_warnings(), ThreadPoolExecutor(clamp_workers()) as pool:
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which does no harm here
         results = pool.map(function, items)
         try:
-            return list(tqdm(results, total=len(items), desc=label, leave=False, disable=not sys.stderr.isatty()))
+            return list(with_progress(results, len(items), label))
         except BaseException:  # do not wait for all the others
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def with_progress(results: Iterable[Result], total: int, label: str) -> Iterable[Result]:
+    """The results, with a progress bar on stderr if that is a terminal and tqdm, which MindSpore needs, is here."""
+    if not sys.stderr.isatty():
+        return results
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return results
+    bar: Iterable[Result] = tqdm(results, total=total, desc=label, leave=False)
+    return bar
 
 
 def ahead(

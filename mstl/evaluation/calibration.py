@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import softmax
+
+from mstl.evaluation.softmax import softmax
 
 COLDEST, HOTTEST = 0.05, 20.0  # range in which a temperature is searched
 BACKOFF_STEPS = 100  # from the fitted temperature back to 1, evenly spaced on the log scale
@@ -71,7 +72,7 @@ def fit_temperature(logits: NDArray[np.floating[Any]], labels: NDArray[np.intege
     correct = logits.argmax(axis=1) == labels
 
     def ece_at(temperature: float) -> float:
-        return reliability(softmax(logits / temperature, axis=1).max(axis=1), correct).ece
+        return reliability(softmax(logits / temperature).max(axis=1), correct).ece
 
     uncalibrated = ece_at(1.0)
     candidates = np.geomspace(cautious_temperature(logits, labels), 1, BACKOFF_STEPS + 1).tolist()
@@ -116,7 +117,7 @@ def least_cross_entropy(logits: NDArray[np.float64], target: float) -> float:
     target = target - logits.max(axis=1).mean()
 
     def slope(log_temperature: float) -> float:  # with respect to 1 / T: above 0 where the model is overconfident
-        expected = (softmax(shifted / np.exp(log_temperature), axis=1) * shifted).sum(axis=1).mean()
+        expected = (softmax(shifted / np.exp(log_temperature)) * shifted).sum(axis=1).mean()
         return float(expected - target)
 
     low, high = np.log([COLDEST, HOTTEST]).tolist()

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from mstl.evaluation.calibration import Reliability, reliability
+from mstl.evaluation.softmax import softmax
 
 KINDS = ("precision", "recall", "f1")
+NORMAL_95 = 1.959963984540054  # between minus this and this lie 95 % of a standard normal distribution
 
 
 def wilson(correct: int, total: int) -> tuple[float, float]:
@@ -24,10 +25,10 @@ def wilson(correct: int, total: int) -> tuple[float, float]:
     Returns:
         (low, high).
     """
-    from scipy.stats import binomtest  # takes half a second to import
-
-    low, high = binomtest(correct, total).proportion_ci(method="wilson")
-    return float(low), float(high)
+    share, spread = correct / total, NORMAL_95**2 / total
+    middle = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
+    return 0.0 if correct == 0 else middle - half, 1.0 if correct == total else middle + half
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Evaluation:
         paths: (N,) files.
         features: (N, F) inputs of the model's head, or (n, F) of those in ``featured``; None where none were kept.
         featured: (n,) sorted indices of the samples whose features are kept; None for all.
+        rejected: (N,) whether an exported model rejects each sample; None from a checkpoint, whose rejector can tell.
         temperature: Divides the logits before the softmax. It changes neither predictions nor ``loss``.
     """
 
@@ -51,6 +53,7 @@ class Evaluation:
     features: NDArray[np.float32] | None = None
     temperature: float = 1.0
     featured: NDArray[np.intp] | None = None
+    rejected: NDArray[np.bool_] | None = None
 
     def calibrated(self, temperature: float) -> "Evaluation":
         """A copy with another temperature (see :func:`mstl.evaluation.calibration.fit_temperature`)."""
@@ -65,6 +68,7 @@ class Evaluation:
             paths=tuple(self.paths[index] for index in indices),
             features=None if self.features is None or self.featured is not None else self.features[indices],
             featured=None,
+            rejected=None if self.rejected is None else self.rejected[indices],
         )
 
     @property
@@ -75,7 +79,7 @@ class Evaluation:
     @property
     def probabilities(self) -> NDArray[np.float32]:
         """(N, classes), each row summing to 1."""
-        return np.asarray(softmax(self.logits / self.temperature, axis=1))
+        return softmax(self.logits / self.temperature)
 
     @property
     def confidences(self) -> NDArray[np.float32]:

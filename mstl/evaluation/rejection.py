@@ -6,12 +6,12 @@ from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import softmax
 
 from mstl.errors import MstlError
 from mstl.evaluation.calibration import fit_temperature
 from mstl.evaluation.feature_sample import featured_part
 from mstl.evaluation.metrics import Evaluation
+from mstl.evaluation.softmax import softmax
 
 BANK = "trust/bank"  # name of a Rejector's bank in a checkpoint
 LARGEST_BANK = 1000  # samples: 2.5 MB of 1,280 features
@@ -70,7 +70,7 @@ class Rejector:
             (N,). Values that are not finite are rejected.
         """
         near = self.distances(features) <= self.distance_limit
-        sure = softmax(np.asarray(logits) / self.temperature, axis=1).max(axis=1) >= self.probability_limit
+        sure = softmax(np.asarray(logits) / self.temperature).max(axis=1) >= self.probability_limit
         rejected: NDArray[np.bool_] = ~(near & sure)
         return rejected
 

@@ -20,7 +20,7 @@ from mstl.evaluation.metrics import Evaluation
 from mstl.models.factory import build_model
 from mstl.models.fusing import FusedModel
 from mstl.models.loading import read_weights
-from mstl.predictor import BATCH_SIZE, Predictor
+from mstl.prediction import BATCH_SIZE, ImagePredictor
 from mstl.runtime import mindspore_thread
 from mstl.training.record import RunRecord
 
@@ -28,7 +28,7 @@ SHOWN = 5  # suspects that are named
 
 
 def check_labels(
-    predictor: Predictor, image_sets: Sequence[ImageSet], evaluations: Sequence[Evaluation], out: Path
+    predictor: ImagePredictor, image_sets: Sequence[ImageSet], evaluations: Sequence[Evaluation], out: Path
 ) -> str:
     """Write suspects.csv about images that a model was evaluated on.
 
@@ -102,7 +102,7 @@ def trains_backbone(config: Mapping[str, Any]) -> bool:
 
 
 @mindspore_thread.held()
-def pretrained_features(predictor: Predictor, images: ImageSet, weights: Path) -> Evaluation:
+def pretrained_features(predictor: ImagePredictor, images: ImageSet, weights: Path) -> Evaluation:
     """An evaluation without logits, whose features are those of other weights, of images as the model sees them."""
     num_outputs = read_weights(weights).num_classes or len(images.classes)
     answers = FusedModel(build_model(predictor.metadata["model"], num_outputs, weights)).compile_classifier()

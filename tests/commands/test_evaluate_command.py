@@ -144,10 +144,10 @@ def test_many_classes():
 
 def test_summary():
     """Top-5 of more than five classes; what a checkpoint without a temperature cannot tell."""
-    six = list(evaluate_command.summary(evaluation_of(6, 50), None))
+    six = list(evaluate_command.summary(evaluation_of(6, 50), False))
     assert six[1] == f"top-5              {evaluation_of(6, 50).top(5):.3f}"
     assert six[-1].endswith("(the checkpoint has no temperature)")
-    assert not any(line.startswith("top-5") for line in evaluate_command.summary(evaluation_of(5, 50), None))
+    assert not any(line.startswith("top-5") for line in evaluate_command.summary(evaluation_of(5, 50), False))
 
 
 def test_wide_names_keep_the_columns():

@@ -4,9 +4,6 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-
 from mstl.data.checking.findings import SEVERITIES, Finding, class_problems, repeated_images
 from mstl.data.checking.near_duplicates import near_duplicates
 from mstl.data.checking.scan_cache import ScanCache
@@ -80,11 +77,14 @@ def groups(digests: Sequence[str], pairs: Sequence[tuple[str, str]]) -> dict[str
         digests: All different.
         pairs: Those of near duplicates.
     """
-    if not digests:
-        return {}
-    place = {digest: index for index, digest in enumerate(digests)}
-    rows = [place[first] for first, _ in pairs]
-    columns = [place[second] for _, second in pairs]
-    graph = coo_array(([True] * len(pairs), (rows, columns)), shape=2 * (len(digests),))
-    _, numbers = connected_components(graph, directed=False)
-    return dict(zip(digests, numbers.tolist(), strict=True))
+    above = {digest: digest for digest in digests}  # another version of the same picture, or itself
+
+    def top(digest: str) -> str:
+        while above[digest] != digest:
+            above[digest] = digest = above[above[digest]]
+        return digest
+
+    for first, second in pairs:
+        above[top(first)] = top(second)
+    numbers: dict[str, int] = {}
+    return {digest: numbers.setdefault(top(digest), len(numbers)) for digest in digests}

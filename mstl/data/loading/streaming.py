@@ -3,8 +3,8 @@
 import contextlib
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from mstl.data.decode import eight_bits
 from mstl.data.finding.predict_inputs import Address, Unreadable
-from mstl.data.loading.pixels import model_input
+from mstl.data.loading.pixels import Source, model_input
 from mstl.data.opening import UnreadableImage, broken
 from mstl.data.threads import ahead
 from mstl.errors import MstlError
@@ -21,12 +21,12 @@ from mstl.runtime.devices import clamp_workers
 
 ImageInput: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.uint8] | Image.Image | Address | Unreadable
 Faults: TypeAlias = list[str | None]  # for each image, why it cannot be read; None if it can
-Pixels: TypeAlias = NDArray[np.float32]
+Prepare: TypeAlias = Callable[[Source, Preprocessing], NDArray[Any]]
 
 
 def batches(
-    images: Iterable[ImageInput], preprocessing: Preprocessing, batch_size: int
-) -> Iterator[tuple[Sequence[ImageInput], Faults, Pixels]]:
+    images: Iterable[ImageInput], preprocessing: Preprocessing, batch_size: int, prepare: Prepare = model_input
+) -> Iterator[tuple[Sequence[ImageInput], Faults, NDArray[Any]]]:
     """Bring images to what a model expects, in threads, while the last ones are being computed.
 
     Args:
@@ -35,29 +35,29 @@ def batches(
             ahead.
         preprocessing: What the model expects.
         batch_size: Images in a batch.
+        prepare: Makes a model's input of an image, by default normalised (3, H, W).
 
     Yields:
-        n of the images, why each cannot be read (None if it can), and (m, 3, H, W) pixels of the m that can be read.
-        All images come, in their order.
+        n of the images, why each cannot be read (None if it can), and (m, ...) inputs of the m that can be read. All
+        images come, in their order.
 
     Raises:
         MstlError: An image is none of the above.
     """
 
-    def read(image: ImageInput) -> tuple[ImageInput, Pixels | str]:
+    def read(image: ImageInput) -> tuple[ImageInput, NDArray[Any] | str]:
         try:
-            return image, model_input(content(image), preprocessing)
+            return image, prepare(content(image), preprocessing)
         except UnreadableImage as error:
             return image, error.detail
         except OSError as error:
             return image, " ".join((error.strerror or str(error)).split())
 
-    side = preprocessing.image_size
     with contextlib.closing(ahead(read, map(checked, images), clamp_workers(), batch_size)) as results:
         while part := list(itertools.islice(results, batch_size)):
             pixels = [result for _, result in part if not isinstance(result, str)]
             faults = [result if isinstance(result, str) else None for _, result in part]
-            array = np.stack(pixels) if pixels else np.empty((0, 3, side, side), np.float32)
+            array = np.stack(pixels) if pixels else np.empty(0, np.float32)
             yield [image for image, _ in part], faults, array
 
 

@@ -11,8 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from filelock import FileLock
-
 from mstl.errors import MstlError
 from mstl.files import encodable, hidden, temporary_name, write_json
 from mstl.runtime.environment import home
@@ -104,6 +102,8 @@ def clear_copies(copies: Iterable[Copy]) -> int:
     Raises:
         MstlError: One cannot be removed.
     """
+    from filelock import FileLock
+
     freed = 0
     for copy in copies:
         name = UNFINISHED.fullmatch(copy.path.name)
