@@ -156,7 +156,7 @@ TABLE: tuple[WeightsEntry, ...] = (
         "mstl",
         url="",
         filename="mstl_resnet18.ckpt",
-        sha256="b4c5ac20e722dbd8915c1a7a80f5c124e2142944a3b40006a5c4dd37ab3a4ac9",
+        sha256="240c889875496b468702b233873f350aee7f380dacc04e90e9a53eac2bc21497",
         layout="torchvision",
         licence="Apache-2.0",
         top1=None,
