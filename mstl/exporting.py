@@ -1,6 +1,7 @@
 """export: a checkpoint as a model for another runtime, written only with proof that it answers as MindSpore does."""
 
 import contextlib
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,11 @@ from mstl.runtime import mindspore_thread
 Format = Literal["onnx", "mindir", "openvino"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "mindir": ".mindir", "openvino": ".xml"}
+NEEDED: dict[Format, tuple[str, ...]] = {
+    "onnx": ("onnx", "onnxruntime"),
+    "mindir": (),
+    "openvino": ("onnx", "openvino"),
+}
 MOST_IMAGES = 256  # that an exported model is asked about
 
 
@@ -59,6 +65,7 @@ def export(
         MstlError: The checkpoint or the images cannot be used, a package is missing, or an answer differs; no file is
             left then, and one that was there before is as it was.
     """
+    refuse_without_packages(kind)
     path = output_path(checkpoint, kind, out)
     predictor = Predictor(checkpoint, device)
     reference = reference_of(predictor, data)
@@ -70,6 +77,18 @@ def export(
         except MstlError as error:
             raise MstlError(f"{path} is not written, as its proof failed: {error}") from error
     return Exported(files, len(reference.paths), difference)
+
+
+def refuse_without_packages(kind: Format) -> None:
+    """Refuse a format whose packages are not installed.
+
+    Raises:
+        MstlError: One is not.
+    """
+    missing = [name for name in NEEDED[kind] if importlib.util.find_spec(name) is None]
+    if missing:
+        extras = "onnx,openvino" if kind == "openvino" else "onnx"
+        raise MstlError(f"--format {kind} needs {' and '.join(missing)}: pip install 'mstl[{extras}]'")
 
 
 def output_path(checkpoint: str | os.PathLike[str], kind: Format, out: str | os.PathLike[str] | None) -> Path:

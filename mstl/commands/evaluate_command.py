@@ -1,6 +1,5 @@
 """``mstl evaluate best.ckpt``: metrics, plots and probable label errors of a checkpoint."""
 
-import importlib.util
 import logging
 import math
 from collections.abc import Iterator
@@ -151,7 +150,9 @@ def decimal(value: float) -> str:
 
 def draw_if_possible(evaluation: "Evaluation", out: Path) -> bool:
     """Write the plots, if matplotlib is installed; that it is not is logged."""
-    if importlib.util.find_spec("matplotlib") is None:
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError:
         logger.info("no pictures, as matplotlib is not installed")
         return False
     draw(evaluation, out)

@@ -1,0 +1,127 @@
+"""An exported .onnx file is a model: it predicts and is evaluated as its checkpoint, with nothing else installed."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mstl
+from mstl import MstlError, exporting
+from mstl.commands import evaluate_command
+from tests.checkpoints import write_checkpoint
+from tests.conftest import environment, write_folder
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.usefixtures("narrow_model")
+CLASSES = ("blue", "green", "red")
+ALONE = "numpy,PIL,click,onnxruntime"
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, narrow_model):
+    """Photos, and in the folder of a run its checkpoint and the model exported from it."""
+    root = tmp_path_factory.mktemp("exported")
+    write_folder(root / "photos", {"train": 4, "val": 6}, CLASSES)
+    write_checkpoint(root / "run" / "best.ckpt", root / "photos")
+    return root
+
+
+@pytest.fixture(scope="module")
+def predictor(made):
+    return mstl.Predictor(made / "run" / "best.ckpt")
+
+
+@pytest.fixture(scope="module")
+def exported(made, predictor):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exporting, "Predictor", lambda checkpoint, device: predictor)
+        (file,) = exporting.export(made / "run" / "best.ckpt").files
+    config = {**predictor.metadata["config"], "record": predictor.metadata["record"]}
+    (file.parent / "config.json").write_text(json.dumps(config))
+    return file
+
+
+def mstl_alone(*arguments):
+    """mstl in a process in which only four packages are installed."""
+    command = [sys.executable, "-m", "tests.engines.only", ALONE, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
+
+
+def test_it_answers_as_its_checkpoint(made, predictor, exported):
+    """For paths, bytes, arrays and Pillow's images."""
+    model = mstl.load_predictor(exported)
+    paths = sorted(str(path) for path in (made / "photos" / "val").rglob("*.jpg"))
+    kinds = [paths[0], Path(paths[0]).read_bytes(), np.asarray(Image.open(paths[0])), Image.open(paths[0])]
+    for answer, expected in zip(model([*paths, *kinds], top=2), predictor([*paths, *kinds], top=2), strict=True):
+        assert (answer.path, answer.label, answer.rejected) == (expected.path, expected.label, expected.rejected)
+        assert [name for name, _ in answer.top] == [name for name, _ in expected.top]
+        assert [share for _, share in answer.top] == pytest.approx([share for _, share in expected.top], abs=1e-4)
+    with pytest.raises(MstlError, match="cannot read the image: not an image"):
+        model(b"hello")
+    assert model.classes == predictor.classes and model.can_reject and model([]) == []
+
+
+def test_it_is_evaluated_as_its_checkpoint(predictor, exported):
+    """On the run's own split, which is recorded beside it."""
+    model = mstl.load_predictor(exported)
+    ours, theirs = model.evaluate(batch_size=5), predictor.evaluate()
+    assert ours.paths == theirs.paths and (ours.labels == theirs.labels).all()
+    assert ours.probabilities == pytest.approx(theirs.probabilities, abs=1e-5)
+    assert ours.features == pytest.approx(theirs.features, abs=1e-4)
+    assert model.rejections(ours) == predictor.rejections(theirs)
+    assert (ours.loss, ours.nll) == pytest.approx((theirs.loss, theirs.nll), abs=1e-5)
+    assert ours.part(np.array([2, 0])).rejected.tolist() == [model.rejections(ours)[index] for index in (2, 0)]
+
+
+def test_four_packages_are_enough(made, predictor, exported, tmp_path):
+    """predict and evaluate, without MindSpore, SciPy, matplotlib and the rest; a checkpoint says what it needs."""
+    photo = made / "photos" / "val" / "red" / "red-1.jpg"
+    done = mstl_alone("predict", exported, photo, "--format", "json", "--reject")
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    (answer,), expected = json.loads(done.stdout), predictor(photo)
+    assert answer["probability"] == pytest.approx(expected.probability, abs=1e-4)
+    assert (answer["rejected"], answer["label"]) == (expected.rejected, None if expected.rejected else expected.label)
+
+    done = mstl_alone("evaluate", exported, "--out", tmp_path / "out")
+    lines = list(evaluate_command.summary(predictor.evaluate(), True))
+    assert done.returncode == 0 and done.stdout.splitlines()[: len(lines)] == lines, done.stderr
+    assert "no pictures, as matplotlib is not installed" in done.stderr and "labels: not checked" in done.stdout
+    with open(tmp_path / "out" / "predictions.csv", encoding="utf-8") as file:
+        rejected = [row["rejected"] == "true" for row in csv.DictReader(file)]
+    assert rejected == predictor.rejections(predictor.evaluate())
+
+    done = mstl_alone("predict", made / "run" / "best.ckpt", photo)
+    assert done.returncode == 1 and done.stderr == (
+        "mstl: error: this needs mindspore, which is not installed: pip install mstl\n"
+    )
+
+
+def test_away_from_its_run(made, exported, tmp_path):
+    """Only the data must be given."""
+    moved = tmp_path / "model.onnx"
+    moved.write_bytes(exported.read_bytes())
+    with pytest.raises(MstlError, match="does not lie in the folder of its run; give --data"):
+        mstl.load_predictor(moved).evaluate()
+    assert mstl.load_predictor(moved).evaluate(made / "photos" / "val").total == 18
+
+
+def test_the_ten_lines_of_the_readme(made, predictor, exported, tmp_path, monkeypatch, capsys):
+    """They give the label of ``mstl predict``, without mstl."""
+    (code,) = re.findall(r"```python\n(import json\n.*?onnxruntime.*?)```", README.read_text(encoding="utf-8"), re.S)
+    assert "mstl" not in code and len(code.splitlines()) <= 14
+    photo = made / "photos" / "val" / "green" / "green-2.jpg"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "best.onnx").write_bytes(exported.read_bytes())
+    Image.open(photo).save(tmp_path / "dog.png")
+    exec(compile(code.replace("dog.jpg", "dog.png"), "README", "exec"), {})
+    label, share = capsys.readouterr().out.split()
+    assert label == predictor(photo).label
+    assert float(share) == pytest.approx(predictor(photo).probability, abs=0.01)
