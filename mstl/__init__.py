@@ -32,7 +32,7 @@ _MODULES = {
     "load_splits": "mstl.data.load_data",
     "fit": "mstl.fitting",
     "Predictor": "mstl.predictor",
-    "load_predictor": "mstl.any_predictor",
+    "load_predictor": "mstl.prediction.any_predictor",
     "Evaluation": "mstl.evaluation.metrics",
 }
 

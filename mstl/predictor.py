@@ -9,11 +9,14 @@ import mindspore as ms
 import numpy as np
 from numpy.typing import NDArray
 
+from mstl.config import RECORD, EngineName, PrecisionName
 from mstl.data.dataset import ImageSet
 from mstl.data.evaluation_data import RunData
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.streaming import Faults, ImageInput, batches
 from mstl.data.loading.transforms import eval_transforms
+from mstl.engines.choice import choices
+from mstl.engines.parts import ClassifierPart, Engines
 from mstl.errors import MstlError
 from mstl.evaluation.evaluate import evaluate
 from mstl.evaluation.metrics import Evaluation
@@ -24,7 +27,7 @@ from mstl.models.contract import Classifier
 from mstl.models.factory import build_model
 from mstl.models.fusing import FusedModel
 from mstl.models.loading import Weights, load_weights, read_weights
-from mstl.prediction import BATCH_SIZE, Answers, ImagePredictor, Prediction
+from mstl.prediction.image_predictor import BATCH_SIZE, Answers, ImagePredictor, Prediction
 from mstl.preprocessing import Preprocessing
 from mstl.runtime import mindspore_thread
 from mstl.runtime.devices import use_device
@@ -42,6 +45,9 @@ class Predictor(ImagePredictor):
     Args:
         checkpoint: A file written by :func:`mstl.fit`, such as best.ckpt.
         device: ``"auto"``, ``"Ascend"``, ``"GPU"`` or ``"CPU"``.
+        engine: ``"auto"`` (on a CPU the quickest that is installed), ``"mindspore"``, ``"onnxruntime"`` or
+            ``"openvino"``. One whose answers to the first images are not MindSpore's is not used; a message says so.
+        precision: ``"auto"`` (that of the training, where it is possible), ``"fp32"`` or ``"bf16"``.
 
     Attributes:
         path: The checkpoint.
@@ -50,18 +56,27 @@ class Predictor(ImagePredictor):
         preprocessing: How an image becomes the model's input.
         rejector: Fitted after training; None if the checkpoint has none.
         metadata: The checkpoint's record.
+        engines: What may compute the model.
 
     Raises:
-        MstlError: The file does not exist, or mstl did not write it; or this process was forked from one that had
-            used MindSpore, in which case nothing else works, either.
+        MstlError: The file does not exist, or mstl did not write it; the engine is not installed, or cannot compute so
+            here; or this process was forked from one that had used MindSpore, in which case nothing else works, either.
     """
 
-    def __init__(self, checkpoint: str | os.PathLike[str], device: str = "auto") -> None:
-        mindspore_thread.run(self._load, checkpoint, device)
+    def __init__(
+        self,
+        checkpoint: str | os.PathLike[str],
+        device: str = "auto",
+        engine: EngineName = "auto",
+        precision: PrecisionName = "auto",
+    ) -> None:
+        mindspore_thread.run(self._load, checkpoint, device, engine, precision)
 
-    def _load(self, checkpoint: str | os.PathLike[str], device: str) -> None:
-        """Read the checkpoint and compile its model."""
-        use_device(device)
+    def _load(
+        self, checkpoint: str | os.PathLike[str], device: str, engine: EngineName, precision: PrecisionName
+    ) -> None:
+        """Read the checkpoint and make its model."""
+        device = use_device(device)
         self.path = Path(checkpoint)
         weights = read_weights(self.path)
         if weights.metadata is None or not {"classes", "model", "config"} <= weights.metadata.keys():
@@ -72,8 +87,11 @@ class Predictor(ImagePredictor):
         self.classes = tuple(self.metadata["classes"])
         self.preprocessing = Preprocessing.from_record(self.metadata)
         self.rejector = read_rejector(self.metadata, weights.extras)
+        recorded = (self.metadata.get(RECORD) or {}).get("engine") or {}
+        trained_in = recorded.get("precision", "fp32")  # before there were engines, all was MindSpore's
+        self.engines = Engines(choices(engine, precision, device, recorded=trained_in))
         self.model = restore_model(weights, self.metadata["model"], len(self.classes))
-        self._classifier = FusedModel(self.model).compile_classifier()
+        self._classifier = ClassifierPart(FusedModel(self.model), self.engines, 0)
 
     @cached_property
     def run_data(self) -> RunData:
@@ -105,7 +123,7 @@ class Predictor(ImagePredictor):
         return Answers(logits, softmax(logits / self.temperature), rejected)
 
     def answers(self, images: ms.Tensor | FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Run the model, compiled and with BatchNorm fused, on a batch.
+        """Run the model, with BatchNorm fused, on a batch, by the best engine.
 
         Args:
             images: (n, 3, H, W), normalised.

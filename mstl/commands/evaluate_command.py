@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # NumPy is loaded only when images are evaluated, and MindSpo
     from mstl.data.dataset import ImageSet
     from mstl.data.finding.lists.list_options import ListOptions
     from mstl.evaluation.metrics import Evaluation
-    from mstl.prediction import ImagePredictor
+    from mstl.prediction.image_predictor import ImagePredictor
 
 logger = logging.getLogger("mstl")
 ALL_CLASSES = 40  # up to so many classes, the table has all
@@ -67,9 +67,9 @@ def main(
     validation split is evaluated, or all of it if it has no splits, without the images that the model was trained on.
     Its classes may be a subset of MODEL's, in any order. predictions.csv has a line for each image.
     """
-    from mstl.any_predictor import load_predictor
     from mstl.errors import MstlError
     from mstl.files import check_output_folder, make_folder, write_json
+    from mstl.prediction.any_predictor import load_predictor
 
     out = out or model.parent / ("evaluation" if split == "val" else f"evaluation-{split}")
     check_output_folder(out)
@@ -95,7 +95,7 @@ def suspects(
     predictor: "ImagePredictor", splits: "dict[str, ImageSet]", split: str, evaluation: "Evaluation", out: Path
 ) -> str:
     """Look for label errors among the evaluated split and the training images; lines that say what was found."""
-    from mstl.exported_predictor import ExportedPredictor
+    from mstl.prediction.exported_predictor import ExportedPredictor
 
     if isinstance(predictor, ExportedPredictor):
         return "labels: not checked, as that needs the checkpoint that the model was exported from"

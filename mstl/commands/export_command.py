@@ -6,7 +6,7 @@ import click
 
 from mstl.commands import shared
 
-FORMATS = ("onnx", "mindir", "openvino")  # of mstl.exporting, which loads MindSpore
+FORMATS = ("onnx", "mindir", "openvino")  # of mstl.prediction.exporting, which loads MindSpore
 
 
 @shared.command
@@ -30,7 +30,7 @@ def main(checkpoint: Path, kind: str, out: Path | None, data: str | None, device
     training, from their files on (all of them, or 256). Each label, probability (to 0.001) and rejection must be as
     from CHECKPOINT.
     """
-    from mstl.exporting import export
+    from mstl.prediction.exporting import export
 
     exported = export(checkpoint, kind, out, data, device)  # type: ignore[arg-type]  # one of the choices
     size = sum(file.stat().st_size for file in exported.files) / 1e6

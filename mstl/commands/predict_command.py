@@ -14,7 +14,7 @@ from mstl.commands.prediction_writers import FORMATS, WRITERS, record_of
 
 if TYPE_CHECKING:  # NumPy is loaded only when images are predicted, and MindSpore only for a checkpoint
     from mstl.data.finding.predict_inputs import Unreadable
-    from mstl.prediction import Prediction
+    from mstl.prediction.image_predictor import Prediction
 
 INCOMPLETE = 3  # exit code: some images could not be read
 
@@ -55,10 +55,10 @@ def main(
     probability, top (the most probable classes) and rejected; the label of a rejected image is null. Images that
     cannot be read are reported on stderr and do not stop the rest; the exit code is then 3.
     """
-    from mstl.any_predictor import load_predictor
     from mstl.data.finding.predict_inputs import find_images
     from mstl.errors import MstlError
     from mstl.files import check_output_file
+    from mstl.prediction.any_predictor import load_predictor
 
     if out is not None:
         check_output_file(out)
@@ -87,7 +87,7 @@ def readable(answers: Iterable["Prediction | Unreadable"], counts: collections.C
     """The predictions of images that could be read; the others are reported on stderr.
 
     Args:
-        answers: What :meth:`mstl.prediction.ImagePredictor.stream` gives.
+        answers: What :meth:`mstl.prediction.image_predictor.ImagePredictor.stream` gives.
         counts: Counts the images under "read" and "unreadable".
     """
     from mstl.data.finding.predict_inputs import Unreadable

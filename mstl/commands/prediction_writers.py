@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 from mstl.files import encodable
 
 if TYPE_CHECKING:  # NumPy is loaded only when images are predicted
-    from mstl.prediction import Prediction
+    from mstl.prediction.image_predictor import Prediction
 
 FORMATS = ("table", "json", "jsonl", "csv")
 FIELDS = ("path", "label", "probability", "top", "rejected")
@@ -38,7 +38,7 @@ Writer = Callable[[Iterable[Record], Sequence[str], int], Iterator[str]]  # reco
 
 
 def record_of(prediction: "Prediction", reject: bool) -> Record:
-    """A :class:`mstl.prediction.Prediction` as a :class:`Record`."""
+    """A :class:`mstl.prediction.image_predictor.Prediction` as a :class:`Record`."""
     rejected = prediction.rejected if reject else None
     return {
         "path": prediction.path,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstl.evaluation.calibration import Reliability, reliability
-from mstl.evaluation.softmax import softmax
+from mstl.evaluation.softmax import cross_entropies, softmax
 
 KINDS = ("precision", "recall", "f1")
 NORMAL_95 = 1.959963984540054  # between minus this and this lie 95 % of a standard normal distribution
@@ -238,14 +238,6 @@ class Evaluation:
         each = zip(self.classes, self.support, self.precision, self.recall, self.f1, strict=True)
         for name, support, *values in each:
             yield {"name": name, "support": int(support), **dict(zip(KINDS, map(json_number, values), strict=True))}
-
-
-def cross_entropies(logits: NDArray[np.float32], labels: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-    """(N,) cross-entropy of each sample, in nats."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_sums = np.log(np.exp(shifted.astype(np.float64)).sum(axis=1))
-    losses: NDArray[np.float64] = log_sums - shifted[np.arange(len(labels)), labels]
-    return losses
 
 
 def json_number(value: float) -> float | None:

@@ -20,7 +20,7 @@ from mstl.evaluation.metrics import Evaluation
 from mstl.models.factory import build_model
 from mstl.models.fusing import FusedModel
 from mstl.models.loading import read_weights
-from mstl.prediction import BATCH_SIZE, ImagePredictor
+from mstl.prediction.image_predictor import BATCH_SIZE, ImagePredictor
 from mstl.runtime import mindspore_thread
 from mstl.training.record import RunRecord
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import mstl
-from mstl import MstlError, exporting
+from mstl import MstlError
 from mstl.commands import export_command
 from mstl.engines import export_graph, proof
 from mstl.engines.export_mindir import MindirModel
@@ -19,6 +19,7 @@ from mstl.engines.export_openvino import OpenvinoModel
 from mstl.engines.export_record import ExportRecord, RejectionLimits
 from mstl.engines.exported_model import OnnxModel
 from mstl.models.fusing import FusedModel
+from mstl.prediction import exporting
 from mstl.preprocessing import Preprocessing
 from tests.checkpoints import scatter, write_checkpoint
 from tests.conftest import write_folder

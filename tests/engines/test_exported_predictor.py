@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 import mstl
-from mstl import MstlError, exporting
+from mstl import MstlError
 from mstl.commands import evaluate_command
+from mstl.prediction import exporting
 from tests.checkpoints import write_checkpoint
 from tests.conftest import environment, write_folder
 

@@ -14,7 +14,7 @@ from mstl.data.loading.pixels import center_pixels
 from mstl.data.loading.streaming import Faults, ImageInput, batches, path_of
 from mstl.engines.exported_model import OnnxModel, Outputs
 from mstl.errors import MstlError
-from mstl.prediction import BATCH_SIZE, Answers, ImagePredictor
+from mstl.prediction.image_predictor import BATCH_SIZE, Answers, ImagePredictor
 
 if TYPE_CHECKING:  # a command that predicts one image loads nothing of datasets
     from mstl.data.dataset import ImageSet

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from mstl.errors import MstlError
-from mstl.prediction import ImagePredictor
+from mstl.prediction.image_predictor import ImagePredictor
 
 EXPORTED = ".onnx"  # suffix of the exported models that are predictors
 
@@ -21,7 +21,7 @@ def load_predictor(path: str | os.PathLike[str], device: str = "auto") -> ImageP
             exported model.
     """
     if Path(path).suffix.lower() == EXPORTED:
-        from mstl.exported_predictor import ExportedPredictor
+        from mstl.prediction.exported_predictor import ExportedPredictor
 
         if device.lower() not in ("auto", "cpu"):
             raise MstlError(f"{path} is an exported model, which mstl computes on the CPU: leave --device {device} out")

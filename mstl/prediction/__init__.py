@@ -1,0 +1,1 @@
+"""Prediction: what trained models make of images; models that are exported, and those that were."""
