@@ -23,6 +23,8 @@ ModeName = Literal["auto", "graph", "pynative"]
 AugmentName = Literal["tutorial", "food", "light", "strong", "none"]
 RecipeName = Literal["auto", "canidae-fixed", "canidae-finetune", "food", "linear", "finetune"]
 BestMetric = Literal["accuracy", "loss"]
+EngineName = Literal["auto", "mindspore", "onnxruntime", "openvino"]
+PrecisionName = Literal["auto", "fp32", "bf16"]
 
 FREEZE: tuple[FreezeName, ...] = typing.get_args(FreezeName)
 OPTIMIZERS: tuple[OptimizerName, ...] = typing.get_args(OptimizerName)
@@ -30,6 +32,8 @@ SCHEDULES: tuple[ScheduleName, ...] = typing.get_args(ScheduleName)
 MODES: tuple[ModeName, ...] = typing.get_args(ModeName)
 AUGMENTS: tuple[AugmentName, ...] = typing.get_args(AugmentName)
 RECIPES: tuple[RecipeName, ...] = typing.get_args(RecipeName)
+ENGINES: tuple[EngineName, ...] = typing.get_args(EngineName)
+PRECISIONS: tuple[PrecisionName, ...] = typing.get_args(PrecisionName)
 
 # Headings of `mstl train --help`, in their order
 Group = Literal["Main", "Data", "Model", "Training", "Regularisation", "Output", "Device"]
@@ -111,6 +115,12 @@ class TrainConfig:
     )
     seed: int = option(1, "Training", "Random seed.")
     device: DeviceName = option("auto", "Device", "Device; auto takes the first that works.")
+    engine: EngineName = option(
+        "auto", "Device", "Engine of frozen layers and validation; auto takes the quickest that is installed."
+    )
+    precision: PrecisionName = option(
+        "auto", "Device", "Precision of the engine; auto takes bf16 where the processor computes in it (OpenVINO)."
+    )
     tensorboard: bool = option(
         False, "Output", "TensorBoard: write curves into the run's folder (needs the extra `tensorboard`)."
     )

@@ -23,6 +23,14 @@ def interruptible_children():
             signal.signal(number, handler)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def exact_numbers():
+    """No engine is taken for its bf16, where OpenVINO is installed: tests compare numbers more closely than that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mstl.engines.choice.computes_bf16", lambda: False)
+        yield
+
+
 @pytest.fixture(autouse=True, scope="module")
 def memory_comes_back():
     """MindSpore keeps every net that it has compiled; all those of the tests together would be 11 GB."""

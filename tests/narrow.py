@@ -37,6 +37,7 @@ def command(module, *arguments):
 
 if __name__ == "__main__":
     narrow(pytest.MonkeyPatch())
+    pytest.MonkeyPatch().setattr("mstl.engines.choice.computes_bf16", lambda: False)  # as in tests/conftest.py
     sys.argv = sys.argv[1:]
     if sys.argv[0] == "mstl.train":
         stopping.REQUEST.is_deferred = False

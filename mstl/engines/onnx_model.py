@@ -14,7 +14,7 @@ INPUT = "inputs"
 ACTIVATIONS = "activations"
 LOGITS = "logits"
 FEATURES = "features"
-Shape = tuple[int, int, int]  # of one image or of its activations: channels, height, width
+Shape = tuple[int, ...]  # of one image or of its activations: channels, height, width
 
 
 def features_model(fused: FusedModel, num_stages: int, image_shape: Shape) -> "onnx.ModelProto":
@@ -30,7 +30,7 @@ def features_model(fused: FusedModel, num_stages: int, image_shape: Shape) -> "o
         over height and width if those are all the stages.
     """
     graph = OnnxGraph()
-    graph.sizes[INPUT] = image_shape[1:]
+    graph.sizes[INPUT] = (image_shape[1], image_shape[2])
     cells = [cell for stage in fused.stages[:num_stages] for cell in stage]
     value = graph.run(cells, INPUT)
     if num_stages == len(fused.stages):
@@ -54,7 +54,7 @@ def classifier_model(fused: FusedModel, num_stages: int, input_shape: Shape) -> 
         ``inputs``: (n, *input_shape) float32 -> ``logits``: (n, classes) and ``features``: (n, num_features).
     """
     graph = OnnxGraph()
-    graph.sizes[INPUT] = input_shape[1:]
+    graph.sizes[INPUT] = (input_shape[1], input_shape[2])
     cells = [cell for stage in fused.stages[num_stages:] for cell in stage]
     graph.mean(graph.run(cells, INPUT), output=FEATURES)
     graph.dense(fused.copy.fc, FEATURES, output=LOGITS)

@@ -5,7 +5,7 @@ view, and training starts from the activations, which are cached on disk for lat
 trained classifiers on such features.
 """
 
-import hashlib
+import dataclasses
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 
 from mstl import __version__
 from mstl.config import TrainConfig
-from mstl.data.dataset import ImageSet, content_digest, subset
+from mstl.data.dataset import ImageSet, subset
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.transforms import TRANSFORMS_VERSION, eval_transforms, train_transforms
 from mstl.data.loading.views import view_batches
 from mstl.data.samples import stamp
-from mstl.data.threads import in_threads
+from mstl.engines.parts import Engines, FeaturesPart
 from mstl.errors import MstlError
+from mstl.features.digests import current_digests, parameter_digest
 from mstl.features.feature_cache import FeatureCache
 from mstl.features.shard import FloatArray
-from mstl.models.compiled import CompiledFeatures
 from mstl.models.contract import Classifier
 from mstl.preprocessing import Preprocessing
 from mstl.runtime import stopping
@@ -48,8 +48,9 @@ class FeatureExtractor:
         model: The model.
         stage: Its last frozen stage, or ``"backbone"``.
         frozen_cells: The frozen layers.
-        front: Gives the compiled frozen stages, from (n, 3, H, W) images to (n, C, h, w) activations, as
-            :meth:`mstl.models.fusing.FusedModel.compile_features` does; called when they are first needed.
+        front: Gives the frozen stages, from (n, 3, H, W) images to (n, C, h, w) activations; called when they are first
+            needed.
+        engines: What may compute them.
         preprocessing: How an image becomes the model's input.
         config: The settings of the run: ``augment`` and ``seed`` for all views but the first, ``workers``, ``amp``.
 
@@ -64,13 +65,21 @@ class FeatureExtractor:
         model: Classifier,
         stage: str,
         frozen_cells: Iterable[nn.Cell],
-        front: Callable[[], CompiledFeatures],
+        front: Callable[[], FeaturesPart],
+        engines: Engines,
         preprocessing: Preprocessing,
         config: TrainConfig,
     ) -> None:
         self.front, self.preprocessing = front, preprocessing
         self.augment, self.seed, self.workers = config.augment, config.seed, config.workers
         self.computed = self.known = 0
+        self.shape: tuple[int, ...]
+        if stage == "backbone":  # known without computing anything
+            self.shape = (model.num_features, 1, 1)
+        else:
+            side = preprocessing.image_size
+            self.shape = front().output_shape((3, side, side))
+        self.engines, self.choice = engines, engines.choice
         self.cache = FeatureCache(
             {
                 "format": FORMAT,
@@ -82,17 +91,12 @@ class FeatureExtractor:
                 "transforms_version": TRANSFORMS_VERSION,
                 "amp": config.amp,
                 "device": ms.get_context("device_target"),
+                "engine": dataclasses.asdict(self.choice),
                 "mstl": __version__,
                 "mindspore": ms.__version__,
                 "pillow": PIL.__version__,
             }
         )
-        self.shape: tuple[int, ...]
-        if stage == "backbone":  # known without computing anything
-            self.shape = (model.num_features, 1, 1)
-        else:
-            side = preprocessing.image_size
-            self.shape = front()(np.zeros((1, 3, side, side), np.float32)).shape[1:]
 
     @property
     def dtype(self) -> np.dtype[np.float32] | np.dtype[np.float16]:
@@ -116,6 +120,7 @@ class FeatureExtractor:
             (N, C, h, w), in the order of the images; float32, or float16 for activation maps.
 
         Raises:
+            EngineRefused: The engine that was to compute them was refused: by the next one, it is another extractor.
             MstlError: An image cannot be read, or the activations are not finite.
         """
         stamps = [stamp(path) for path in images.paths]
@@ -174,6 +179,8 @@ class FeatureExtractor:
         with tqdm(batches, total=total, desc="features", leave=False, disable=quiet) as bar:
             for batch in bar:
                 activations = front(batch)
+                if self.engines.choice != self.choice:
+                    raise EngineRefused
                 if not np.isfinite(activations).all():
                     raise MstlError("the frozen layers give activations that are not finite: are the weights wrong?")
                 indices = missing[done : done + len(activations)]
@@ -203,6 +210,10 @@ class FeatureExtractor:
         self.cache.put({extraction.keys[index]: extraction.rows[index].reshape(shape) for index in unchanged})
 
 
+class EngineRefused(Exception):
+    """Another engine has to compute the features: all of them, as those of two are not mixed."""
+
+
 @dataclass(frozen=True)
 class Extraction:
     """Images on their way to activations.
@@ -220,27 +231,3 @@ class Extraction:
     digests: Sequence[str]
     keys: Sequence[str]
     rows: FloatArray
-
-
-def current_digests(images: ImageSet, stamps: Sequence[str | None]) -> list[str]:
-    """The digest of each file's content: from the scan, or taken now if the file has changed since then.
-
-    Raises:
-        MstlError: A file cannot be read.
-    """
-    pairs = zip(images.samples, stamps, strict=True)
-    changed = [sample.path for sample, now in pairs if sample.scan is None or sample.scan.stamp != now]
-    digests = {sample.path: sample.digest for sample in images.samples}
-    digests.update(zip(changed, in_threads(content_digest, changed, "reading"), strict=True))
-    return [digests[path] for path in images.paths]
-
-
-def parameter_digest(cells: Iterable[nn.Cell]) -> str:
-    """The SHA-256 of the parameters of cells: of their names, dtypes, shapes and values."""
-    value = hashlib.sha256()
-    for cell in cells:
-        for parameter in cell.get_parameters():
-            array = np.ascontiguousarray(parameter.asnumpy())
-            value.update(f"{parameter.name} {array.dtype} {array.shape}\n".encode())
-            value.update(array.data)
-    return value.hexdigest()

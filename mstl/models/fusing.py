@@ -35,10 +35,14 @@ class FusedModel:
 
     Args:
         model: The model.
+
+    Attributes:
+        version: Counts how often the parameters were taken over.
     """
 
     def __init__(self, model: Classifier) -> None:
         self.model = model
+        self.version = 0
         # kernels are nearly all of a model's memory, and fuse_pairs replaces them: the deep copy shares them
         kernels = [cell.weight for _, cell in model.cells_and_names() if isinstance(cell, nn.Conv2d)]
         self.copy = copy.deepcopy(model, {id(kernel): kernel for kernel in kernels})
@@ -51,6 +55,7 @@ class FusedModel:
 
     def refresh(self) -> None:
         """Take over the model's parameters as they are now."""
+        self.version += 1
         source = {parameter.name: parameter for parameter in self.model.get_parameters()}
         fused: set[int] = set()
         for pair in self.pairs:
@@ -65,6 +70,19 @@ class FusedModel:
             if id(parameter) not in fused:
                 layers.assign(parameter, source[parameter.name].value())
 
+    def first_stages(self, num_stages: int) -> "FirstStages":
+        """The first ``num_stages`` stages, as one cell."""
+        cells = [cell for stage in self.stages[:num_stages] for cell in stage]
+        first = FirstStages(cells, pooled=num_stages == len(self.stages))
+        cast_by_operation(first, self.model.precision)
+        return first
+
+    def last_stages(self, num_stages: int) -> "LastStages":
+        """Everything behind the first ``num_stages`` stages, as one cell."""
+        last = LastStages(self.copy, [cell for stage in self.stages[num_stages:] for cell in stage])
+        cast_by_operation(last, self.model.precision)
+        return last
+
     def compile_features(self, num_stages: int) -> CompiledFeatures:
         """Compile the first ``num_stages`` stages.
 
@@ -72,10 +90,7 @@ class FusedModel:
             (n, 3, H, W) images -> (n, C, h, w) activations, or (n, C, 1, 1) averages over height and width if those are
             all the stages.
         """
-        cells = [cell for stage in self.stages[:num_stages] for cell in stage]
-        first = FirstStages(cells, pooled=num_stages == len(self.stages))
-        cast_by_operation(first, self.model.precision)
-        return CompiledFeatures(first)
+        return CompiledFeatures(self.first_stages(num_stages))
 
     def compile_classifier(self, num_stages: int = 0) -> CompiledClassifier:
         """Compile everything behind the first ``num_stages`` stages.
@@ -84,10 +99,7 @@ class FusedModel:
             The output of :meth:`compile_features` for as many stages, or (n, 3, H, W) images for 0 -> (n, classes)
             logits and (n, num_features) features.
         """
-        cells = [cell for stage in self.stages[num_stages:] for cell in stage]
-        last = LastStages(self.copy, cells)
-        cast_by_operation(last, self.model.precision)
-        return CompiledClassifier(last)
+        return CompiledClassifier(self.last_stages(num_stages))
 
 
 def fuse_pairs(model: Classifier) -> list[FusedPair]:

@@ -3,11 +3,14 @@
 Nothing here imports MindSpore.
 """
 
+import contextlib
 import importlib.metadata
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 ONEDNN_CAP = "ONEDNN_MAX_CPU_ISA"
+CAP = "AVX2"
 
 
 def prepare_environment() -> None:
@@ -18,7 +21,23 @@ def prepare_environment() -> None:
     """
     os.environ.setdefault("GLOG_v", "4")
     if ONEDNN_CAP not in os.environ and needs_onednn_cap():
-        os.environ[ONEDNN_CAP] = "AVX2"
+        os.environ[ONEDNN_CAP] = CAP
+
+
+@contextlib.contextmanager
+def without_onednn_cap() -> Iterator[None]:
+    """In this block, the limit that :func:`prepare_environment` sets is lifted, for other libraries than MindSpore.
+
+    MindSpore must not compute for the first time meanwhile: call it in the MindSpore thread.
+    """
+    is_ours = os.environ.get(ONEDNN_CAP) == CAP
+    if is_ours:
+        del os.environ[ONEDNN_CAP]
+    try:
+        yield
+    finally:
+        if is_ours:
+            os.environ[ONEDNN_CAP] = CAP
 
 
 def needs_onednn_cap() -> bool:

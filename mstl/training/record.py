@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mstl.data.load_data import ValidatedOn
+from mstl.engines.choice import Choice
 from mstl.models.weights_source import WeightsSource
 
 
@@ -21,6 +22,7 @@ class RunRecord:
         weights: The pretrained weights that were loaded.
         validated_on: What the validation images were; see :class:`mstl.data.load_data.DataSplits`.
         test_images: Number of images of the test split; 0 if there is none.
+        engine: What computed the frozen layers and the validation.
     """
 
     manifest: str | None = None
@@ -28,6 +30,7 @@ class RunRecord:
     weights: WeightsSource | None = None
     validated_on: ValidatedOn | None = None
     test_images: int | None = None
+    engine: Choice | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
@@ -40,4 +43,6 @@ class RunRecord:
         kept = {key: value for key, value in (values or {}).items() if key in known}
         if kept.get("weights") is not None:
             kept["weights"] = WeightsSource.from_dict(kept["weights"])
+        if kept.get("engine") is not None:
+            kept["engine"] = Choice.from_dict(kept["engine"])
         return cls(**kept)

@@ -1,5 +1,6 @@
 """A prepared training run: its batches, through the frozen layers, for training and for validation."""
 
+import dataclasses
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,15 +11,16 @@ from numpy.typing import NDArray
 
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.mixup import Mixer
+from mstl.engines.parts import ClassifierPart, Engines, FeaturesPart
 from mstl.evaluation.evaluate import evaluate
 from mstl.evaluation.metrics import Evaluation
-from mstl.features.extractor import FeatureExtractor
+from mstl.features.extractor import EngineRefused, FeatureExtractor
 from mstl.features.feature_loader import FeatureLoader
 from mstl.models import layers
-from mstl.models.compiled import CompiledClassifier, CompiledFeatures
 from mstl.models.fusing import FusedModel
 from mstl.runtime.memory import trim_memory
 from mstl.runtime.processes import ProcessGroup
+from mstl.training import run_dir
 from mstl.training.freeze import BATCH_NORM_STATISTICS
 from mstl.training.phase import Phase
 from mstl.training.state import TrainState
@@ -39,6 +41,7 @@ class TrainingRun:
         mixer: From a batch's labels to targets; applies mixup and CutMix.
         class_weights: (classes,) factors in the loss; None for equal weights.
         processes: The processes of the run.
+        engines: What may compute the frozen layers and the validation.
         features: Loaders of cached features for training and for validation; None if they are not cached.
     """
 
@@ -48,10 +51,11 @@ class TrainingRun:
     mixer: Mixer
     class_weights: NDArray[np.float32] | None
     processes: ProcessGroup
+    engines: Engines
     features: tuple[FeatureLoader, FeatureLoader] | None = None
     _fused: FusedModel | None = None
-    _frozen_parts: dict[int, CompiledFeatures] = field(default_factory=dict)
-    _trained_parts: dict[int, CompiledClassifier] = field(default_factory=dict)
+    _frozen_parts: dict[int, FeaturesPart] = field(default_factory=dict)
+    _trained_parts: dict[int, ClassifierPart] = field(default_factory=dict)
 
     @property
     def fused(self) -> FusedModel:
@@ -60,17 +64,26 @@ class TrainingRun:
             self._fused = FusedModel(self.state.model)
         return self._fused
 
-    def frozen_part(self) -> CompiledFeatures:
-        """From images to activations of the frozen stages; compiled once for all epochs."""
+    def frozen_part(self) -> FeaturesPart:
+        """From images to activations of the frozen stages; made once for all epochs."""
         stages = self.state.phase.freeze.num_frozen_stages
         if stages not in self._frozen_parts:
-            self._frozen_parts[stages] = self.fused.compile_features(stages)
+            self._frozen_parts[stages] = FeaturesPart(self.fused, self.engines, stages)
         return self._frozen_parts[stages]
 
-    def trained_part(self, stages: int) -> CompiledClassifier:
-        """From activations of the first ``stages``, or images for 0, to logits and features; compiled once."""
+    def note_engine(self) -> None:
+        """Record which engine computes, where another one had to take over."""
+        state, choice = self.state, self.engines.choice
+        if state.record.engine == choice:
+            return
+        state.record = dataclasses.replace(state.record, engine=choice)
+        if self.processes.is_first:
+            run_dir.write_config(state)
+
+    def trained_part(self, stages: int) -> ClassifierPart:
+        """From activations of the first ``stages``, or images for 0, to logits and features; made once."""
         if stages not in self._trained_parts:
-            self._trained_parts[stages] = self.fused.compile_classifier(stages)
+            self._trained_parts[stages] = ClassifierPart(self.fused, self.engines, stages)
         return self._trained_parts[stages]
 
     def begin_phase(self, epoch: int) -> None:
@@ -91,16 +104,18 @@ class TrainingRun:
             logger.info("features: computed in every epoch, as %s", reason)
             return
         extractor = FeatureExtractor(
-            state.model, freeze.level, freeze.frozen_cells, self.frozen_part, state.preprocessing, config
+            state.model, freeze.level, freeze.frozen_cells, self.frozen_part, self.engines, state.preprocessing, config
         )
         if not extractor.fits(len(state.train_set) * config.views + len(state.val_set)):
             logger.info("features: computed in every epoch, as they do not fit into memory")
             return
-        views = [extractor.activations(state.train_set, view) for view in range(config.views)]
-        self.features = (
-            FeatureLoader(self.train_loader, views),
-            FeatureLoader(self.val_loader, [extractor.activations(state.val_set)]),
-        )
+        try:
+            views = [extractor.activations(state.train_set, view) for view in range(config.views)]
+            val_view = extractor.activations(state.val_set)
+        except EngineRefused:
+            self.compute_features()  # by the next engine, from the start: features of two are not mixed
+            return
+        self.features = FeatureLoader(self.train_loader, views), FeatureLoader(self.val_loader, [val_view])
         trim_memory()  # of the threads that decoded the images
         views_text = "one view" if config.views == 1 else f"{config.views} views"
         counts = (extractor.computed, extractor.known)

@@ -58,13 +58,18 @@ def opened(state: TrainState, resumed: bool) -> Iterator[None]:
         tidy(folder, len(state.history))
         if not resumed:
             Manifest.of(*state.image_sets).write(folder / MANIFEST)
-        write_json(folder / CONFIG, {**state.config.to_dict(), RECORD: state.record.to_dict()})
+        write_config(state)
         logger.info("run: %s", folder)
         yield
     finally:
         if not has_checkpoint(folder):
             give_back(folder)
         lock.release()
+
+
+def write_config(state: TrainState) -> None:
+    """Write config.json: the settings, and what the run notes of what it uses."""
+    write_json(state.folder / CONFIG, {**state.config.to_dict(), RECORD: state.record.to_dict()})
 
 
 def has_checkpoint(folder: Path) -> bool:

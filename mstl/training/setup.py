@@ -1,5 +1,6 @@
 """Setup of a training run: from settings to dataset, model, loaders and optimizer, checked before the first step."""
 
+import dataclasses
 import logging
 import os
 from os import PathLike
@@ -13,6 +14,8 @@ from mstl.data.loading.mixup import Mixer
 from mstl.data.loading.sampler import class_weights
 from mstl.data.loading.transforms import cropped_for, eval_transforms, train_transforms
 from mstl.data.manifest import Manifest
+from mstl.engines.choice import choices
+from mstl.engines.parts import Engines
 from mstl.errors import MstlError
 from mstl.evaluation import feature_sample
 from mstl.models.factory import build_model
@@ -49,6 +52,7 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
     if saved is not None:
         config = saved.resumed_config(config)
     device, processes = use_device(config.device), join_process_group()
+    engines = Engines(choices(config.engine, config.precision, device, config.amp, recorded_precision(saved)))
     data = recipes.early_setting(config, "data")
     if saved is None:
         lists = (config.path_column, config.label_column, config.images)
@@ -70,6 +74,7 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
     else:
         model, preprocessing, folder = saved.build_model(num_classes), saved.preprocessing, saved.folder
         record = saved.record_of_run
+    record = dataclasses.replace(record, engine=engines.choice)
     set_precision(model, settings.amp)
     train_loader, val_loader = make_loaders(settings, preprocessing, train_set, val_set, processes)
     mixer = Mixer(num_classes, settings.mixup, settings.cutmix, settings.smoothing, settings.seed)
@@ -85,13 +90,21 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
         saved.restore(state)
     if processes.is_first:
         log_setup(state, device, processes, reason)
-    return TrainingRun(state, train_loader, val_loader, mixer, weights, processes)
+    return TrainingRun(state, train_loader, val_loader, mixer, weights, processes, engines)
 
 
 def new_record(splits: DataSplits, source: WeightsSource) -> RunRecord:
     """What a new run notes of what it uses."""
     digest, test_images = Manifest.of(*splits).digest, 0 if splits.test is None else len(splits.test)
     return RunRecord(digest, os.getcwd(), source, splits.validated_on, test_images)
+
+
+def recorded_precision(saved: SavedRun | None) -> str | None:
+    """The precision by which a run to go on with was computed; None for a new run."""
+    if saved is None:
+        return None
+    engine = saved.record_of_run.engine
+    return "fp32" if engine is None else engine.precision  # before engines, all was MindSpore's
 
 
 def make_loaders(
@@ -144,6 +157,7 @@ def log_setup(state: TrainState, device: str, processes: ProcessGroup, reason: s
     config, train_set, classes = state.config, state.train_set, state.classes
     logger.info("recipe: %s (%s)", config.recipe, reason)
     logger.info("device: %s%s", device, f", {processes.size} processes" if processes.size > 1 else "")
+    logger.info("engine: %s", state.record.engine)
     names = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
     sizes = (len(train_set), len(state.val_set), len(classes))
     logger.info("data: %s, %d training and %d validation images of %d classes (%s)", config.data, *sizes, names)

@@ -129,6 +129,7 @@ def train(run: TrainingRun, callbacks: Iterable[object], resumed: bool) -> None:
         run.average_statistics()
         with state.ema_applied(), np.errstate(over="ignore", invalid="ignore"):  # which the next lines look at
             evaluation = run.validate()
+        run.note_engine()
         if not np.isfinite(evaluation.logits).all():
             raise Diverged(state, epoch, learning_rate, "answers for validation images are")
         finish_epoch(state, epoch_row(epoch, learning_rate, train_loss, evaluation, started), evaluation)

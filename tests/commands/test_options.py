@@ -63,6 +63,8 @@ ELSEWHERE = {  # option: the test that shows its effect
     "patience": "training/test_resume.py::test_early_stopping",
     "workers": "runtime/test_runtime.py::test_workers_are_clamped_to_the_cores",
     "device": "runtime/test_runtime.py::test_auto_takes_the_first_that_works",
+    "engine": "engines/test_engine_of_run.py::test_it_is_recorded_and_features_of_two_are_kept_apart",
+    "precision": "engines/test_choice.py::test_what_the_user_wants",
     "tensorboard": "commands/test_options.py::test_tensorboard",
     "report": "commands/test_options.py::test_no_report",
     "out": "training/test_training.py::test_a_run_leaves_all_its_files",

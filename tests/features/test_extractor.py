@@ -14,7 +14,9 @@ from mstl.config import TrainConfig
 from mstl.data.dataset import content_digest, subset
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.transforms import eval_transforms
-from mstl.features import extractor
+from mstl.engines.choice import choices
+from mstl.engines.parts import Engines, FeaturesPart
+from mstl.features import digests, extractor
 from mstl.features.extractor import FeatureExtractor
 from mstl.features.feature_cache import FeatureCache
 from mstl.features.feature_loader import FeatureLoader
@@ -45,8 +47,9 @@ def ask(net, images, upto="backbone", view=0, size=32, **options):
     """Activations, and how many of them had to be computed."""
     config = TrainConfig(**{"augment": "tutorial", **options})
     freeze, preprocessing = Freeze(net, upto), net.preprocessing.at(size)
-    front = lambda: FusedModel(net).compile_features(freeze.num_frozen_stages)  # noqa: E731
-    part = FeatureExtractor(net, upto, freeze.frozen_cells, front, preprocessing, config)
+    engines = Engines(choices(config.engine, config.precision))
+    front = lambda: FeaturesPart(FusedModel(net), engines, freeze.num_frozen_stages)  # noqa: E731
+    part = FeatureExtractor(net, upto, freeze.frozen_cells, front, engines, preprocessing, config)
     return part.activations(images, view), part.computed
 
 
@@ -159,7 +162,8 @@ def test_the_cache_knows_the_precision(net, home, monkeypatch):
     for amp in ("O0", "O2"):
         freeze = Freeze(net, "backbone")
         config = TrainConfig(augment="tutorial", amp=amp)
-        FeatureExtractor(net, "backbone", freeze.frozen_cells, lambda: None, net.preprocessing, config)
+        engines = Engines(choices(amp=amp))
+        FeatureExtractor(net, "backbone", freeze.frozen_cells, lambda: None, engines, net.preprocessing, config)
     assert kinds[0] != kinds[1]
 
 
@@ -208,7 +212,7 @@ def test_an_image_that_changes_while_it_is_read_is_not_cached(net, photos, home,
 def test_an_image_is_not_hashed_again_after_the_scan(net, photos, home, monkeypatch):
     images, _ = mstl.load_data(str(photos))
     hashed = []
-    monkeypatch.setattr(extractor, "content_digest", lambda path: hashed.append(path) or content_digest(path))
+    monkeypatch.setattr(digests, "content_digest", lambda path: hashed.append(path) or content_digest(path))
     assert [ask(net, images, view=view)[1] for view in (0, 1, 0)] == [12, 12, 0]
     assert hashed == []
     os.utime(images.paths[3])

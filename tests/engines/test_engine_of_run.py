@@ -1,0 +1,84 @@
+"""The engine of a run: it is recorded, its features are kept apart, and one that answers wrongly leaves nothing."""
+
+import json
+
+import numpy as np
+import pytest
+
+import mstl
+from mstl.checkpoint import read_checkpoint
+from mstl.engines import onnxruntime_session
+from mstl.features.cache_folders import DESCRIPTION
+
+pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.usefixtures("no_pictures", "narrow_model")
+
+ORT = {"engine": "onnxruntime", "precision": "fp32", "version": onnxruntime.__version__}
+TINY = {
+    "model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 6, "epochs": 1, "views": 1, "workers": 1,
+    "report": False, "augment": "none",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("MSTL_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def cached_by(home):
+    """The engines whose features are cached."""
+    files = (home / "features").rglob(DESCRIPTION)
+    return sorted(json.loads(file.read_text())["engine"]["engine"] for file in files)
+
+
+def recorded(folder):
+    """What config.json and both checkpoints say, which is the same."""
+    values = [json.loads((folder / "config.json").read_text())["record"]["engine"]]
+    values += [read_checkpoint(folder / name)[1]["record"]["engine"] for name in ("best.ckpt", "last.ckpt")]
+    assert values[0] == values[1] == values[2]
+    return values[0]
+
+
+def test_it_is_recorded_and_features_of_two_are_kept_apart(photos, home, tmp_path, caplog):
+    caplog.set_level("INFO", "mstl")
+    state = mstl.fit(data=str(photos), out=str(tmp_path / "a"), **TINY)
+    assert recorded(state.folder) == ORT
+    assert f"engine: onnxruntime {onnxruntime.__version__} in fp32" in caplog.text
+    caplog.clear()
+    other = mstl.fit(data=str(photos), out=str(tmp_path / "b"), engine="mindspore", **TINY)
+    assert recorded(other.folder)["engine"] == "mindspore"
+    assert "18 computed, 0 from the cache" in caplog.text
+    assert cached_by(home) == ["mindspore", "onnxruntime"]
+    assert np.abs(other.evaluation.logits - state.evaluation.logits).max() < 1e-4
+
+
+@pytest.mark.parametrize("freeze", ["backbone", "layer3", "none"])
+def test_one_that_answers_wrongly_leaves_nothing(freeze, photos, home, tmp_path, monkeypatch, caplog):
+    def spoiled(content):
+        session = opened(content)
+
+        class Spoiled:
+            run = staticmethod(lambda names, inputs: [value + np.float32(0.01) for value in session.run(names, inputs)])
+
+        return Spoiled()
+
+    opened = onnxruntime_session.open_session
+    monkeypatch.setattr(onnxruntime_session, "open_session", spoiled)
+    state = mstl.fit(data=str(photos), out=str(tmp_path / "run"), freeze=freeze, engine="onnxruntime", **TINY)
+    assert recorded(state.folder)["engine"] == "mindspore"
+    assert cached_by(home) == ([] if freeze == "none" else ["mindspore"])
+    assert caplog.text.count("is not used") == 1
+    monkeypatch.setattr(onnxruntime_session, "open_session", None)
+    evaluation = mstl.Predictor(state.folder / "best.ckpt", engine="mindspore").evaluate()
+    assert np.abs(evaluation.logits - state.evaluation.logits).max() < 1e-4
+
+
+@pytest.mark.parametrize("wanted", [{"engine": "onnxruntime"}, {"precision": "bf16"}])
+def test_what_is_impossible_is_refused_before_anything_is_read(wanted, tmp_path, monkeypatch):
+    monkeypatch.setattr("mstl.engines.choice.missing_package", lambda engine: "a package")
+    with pytest.raises(mstl.MstlError, match="needs a package, which is not installed"):
+        mstl.fit(data=str(tmp_path / "missing"), **{**TINY, **wanted})
+    with pytest.raises(mstl.MstlError, match="unknown engine .onnx.: choose one of"):
+        mstl.TrainConfig(engine="onnx")
