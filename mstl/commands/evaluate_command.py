@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -13,10 +13,12 @@ from mstl.commands.predictions_file import NAME as PREDICTIONS
 from mstl.commands.predictions_file import write_predictions
 
 if TYPE_CHECKING:  # NumPy is loaded only when images are evaluated, and MindSpore only for a checkpoint
+    from mstl.config import EngineName, PrecisionName
     from mstl.data.dataset import ImageSet
     from mstl.data.finding.lists.list_options import ListOptions
     from mstl.evaluation.metrics import Evaluation
     from mstl.prediction.image_predictor import ImagePredictor
+    from mstl.predictor import Predictor
 
 logger = logging.getLogger("mstl")
 ALL_CLASSES = 40  # up to so many classes, the table has all
@@ -48,6 +50,7 @@ IMAGES = 12  # in a picture
     help="Label errors: look for them, in the training images too.",
 )
 @shared.device_option()
+@shared.engine_options
 def main(
     model: Path,
     data: str | None,
@@ -56,6 +59,8 @@ def main(
     out: Path | None,
     wanted: bool,
     device: str,
+    engine: "EngineName",
+    precision: "PrecisionName",
 ) -> None:
     """Evaluate MODEL: metrics, plots and probable label errors.
 
@@ -73,7 +78,7 @@ def main(
 
     out = out or model.parent / ("evaluation" if split == "val" else f"evaluation-{split}")
     check_output_folder(out)
-    predictor = load_predictor(model, device)
+    predictor = load_predictor(model, device, engine, precision)
     splits = predictor.splits(data, lists)
     if split not in splits:
         raise MstlError(f"{data or 'the data of the run'} has no {split} split: it has {', '.join(splits)}")
@@ -103,7 +108,7 @@ def suspects(
 
     others = [splits["train"]] if "train" in splits and split != "train" else []
     evaluations = [*map(predictor.evaluate, others), evaluation]
-    return check_labels(predictor, [*others, splits[split]], evaluations, out)
+    return check_labels(cast("Predictor", predictor), [*others, splits[split]], evaluations, out)
 
 
 def summary(evaluation: "Evaluation", calibrated: bool) -> Iterator[str]:

@@ -13,6 +13,7 @@ from mstl.commands import shared, standard_streams
 from mstl.commands.prediction_writers import FORMATS, WRITERS, record_of
 
 if TYPE_CHECKING:  # NumPy is loaded only when images are predicted, and MindSpore only for a checkpoint
+    from mstl.config import EngineName, PrecisionName
     from mstl.data.finding.predict_inputs import Unreadable
     from mstl.prediction.image_predictor import Prediction
 
@@ -33,6 +34,7 @@ INCOMPLETE = 3  # exit code: some images could not be read
 @click.option("--allow-url", is_flag=True, help="Allow URLs: download the images whose address is given.")
 @click.option("--batch-size", "-b", type=click.IntRange(1), default=32, show_default=True, help="Batch size.")
 @shared.device_option()
+@shared.engine_options
 def main(
     model: Path,
     paths: tuple[str, ...],
@@ -43,6 +45,8 @@ def main(
     allow_url: bool,
     batch_size: int,
     device: str,
+    engine: "EngineName",
+    precision: "PrecisionName",
 ) -> None:
     """Predict which of MODEL's classes each image shows.
 
@@ -63,7 +67,7 @@ def main(
     if out is not None:
         check_output_file(out)
     images = find_images(paths, allow_url)
-    predictor = load_predictor(model, device)
+    predictor = load_predictor(model, device, engine, precision)
     if reject and not predictor.can_reject:
         raise MstlError(f"{model} has no data to reject by: train again, or leave --reject out")
     counts: collections.Counter[str] = collections.Counter()

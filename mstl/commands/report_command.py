@@ -11,6 +11,7 @@ import click
 from mstl.commands import shared
 
 if TYPE_CHECKING:
+    from mstl.config import EngineName, PrecisionName
     from mstl.data.finding.lists.list_options import ListOptions
     from mstl.report.run_report import RunReport
 
@@ -25,7 +26,16 @@ if TYPE_CHECKING:
     help="Output file (HTML); by default RUN/report.html, or comparison.html for several runs.",
 )
 @shared.device_option("Device, if a run must be evaluated first.")
-def main(runs: Sequence[Path], data: str | None, lists: "ListOptions", out: Path | None, device: str) -> None:
+@shared.engine_options
+def main(
+    runs: Sequence[Path],
+    data: str | None,
+    lists: "ListOptions",
+    out: Path | None,
+    device: str,
+    engine: "EngineName",
+    precision: "PrecisionName",
+) -> None:
     """Write the page about a RUN, or one page that compares several.
 
     A run that was stopped before it wrote what its page needs is evaluated on its validation images first.
@@ -38,7 +48,7 @@ def main(runs: Sequence[Path], data: str | None, lists: "ListOptions", out: Path
     folders = list(dict.fromkeys(folder.resolve() for folder in runs))
     out = out or (folders[0] / "report.html" if len(folders) == 1 else Path("comparison.html"))
     check_output_file(out)
-    reports = [describe_folder(folder, device, data, lists) for folder in folders]
+    reports = [describe_folder(folder, device, data, lists, engine, precision) for folder in folders]
     make_folder(out.parent)
     if len(reports) == 1:
         write_report(out, reports[0])

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from mstl.commands import standard_streams
-from mstl.config import GROUPS, Group, TrainConfig
+from mstl.config import ENGINES, GROUPS, PRECISIONS, Group, TrainConfig
 from mstl.data.finding.lists.list_options import ListOptions
 from mstl.download.failures import DISK_ERRORS
 from mstl.errors import MstlError
@@ -161,6 +161,17 @@ def grouped_option(group: Group, *declarations: str, **settings: Any) -> Callabl
 def device_option(help_text: str = "Device: auto, Ascend, GPU or CPU.") -> Callable[[Function], Function]:
     """The option ``--device`` of the commands that compute."""
     return click.option("--device", default="auto", show_default=True, help=help_text)
+
+
+def engine_options(function: Function) -> Function:
+    """The options ``--engine`` and ``--precision`` of the commands that compute a trained model."""
+    for name, names, help_text in (
+        ("precision", PRECISIONS, "Precision; auto takes that of the training, where it is possible."),
+        ("engine", ENGINES, "Engine that computes the model; auto takes the quickest that is installed."),
+    ):
+        choice = click.Choice(names, case_sensitive=False)
+        function = click.option(f"--{name}", type=choice, default="auto", show_default=True, help=help_text)(function)
+    return function
 
 
 def list_options(function: Callable[..., Any]) -> Callable[..., Any]:

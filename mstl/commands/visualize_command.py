@@ -13,6 +13,7 @@ from mstl.commands import shared
 if TYPE_CHECKING:  # MindSpore and matplotlib are loaded only when something is drawn
     from matplotlib.figure import Figure
 
+    from mstl.config import EngineName, PrecisionName
     from mstl.data.dataset import ImageSet
     from mstl.data.finding.lists.list_options import ListOptions
     from mstl.evaluation.metrics import Evaluation
@@ -47,6 +48,7 @@ MAPPED = 1000  # images on a feature map, at most
     help="Output file (PNG); by default predictions.png or KIND.png beside CHECKPOINT.",
 )
 @shared.device_option()
+@shared.engine_options
 @click.option("--show/--no-show", default=None, help="Open a window; by default where there is a display.")
 def main(
     checkpoint: Path,
@@ -57,6 +59,8 @@ def main(
     seed: int,
     out: Path | None,
     device: str,
+    engine: "EngineName",
+    precision: "PrecisionName",
     show: bool | None,
 ) -> None:
     """Plot the predictions of CHECKPOINT.
@@ -79,7 +83,10 @@ def main(
     if kind == "curves":
         figure, text = draw_curves(checkpoint)
     else:
-        figure, text = draw(kind, checkpoint, data, lists, count, seed, device)
+        from mstl.predictor import Predictor
+
+        predictor = Predictor(checkpoint, device, engine, precision)
+        figure, text = draw(kind, predictor, predictor.image_sets(data, lists)[1], count, seed)
     make_folder(out.parent)
     plots.save(figure, out)
     print(f"{text}; picture in {out}")
@@ -111,19 +118,14 @@ def draw_curves(checkpoint: Path) -> tuple["Figure", str]:
         raise MstlError(f"{folder / 'history.json'} is damaged: `mstl train --resume` writes it anew") from error
 
 
-def draw(
-    kind: str, checkpoint: Path, data: str | None, lists: "ListOptions", count: int, seed: int, device: str
-) -> tuple["Figure", str]:
-    """A plot of a checkpoint's predictions, and a text about them."""
+def draw(kind: str, predictor: "Predictor", images: "ImageSet", count: int, seed: int) -> tuple["Figure", str]:
+    """A plot of a checkpoint's predictions for images, and a text about them."""
     import numpy as np
 
     from mstl.data.dataset import subset
-    from mstl.predictor import Predictor
     from mstl.report import plots
     from mstl.report.plots.projection import project
 
-    predictor = Predictor(checkpoint, device)
-    images = predictor.image_sets(data, lists)[1]
     if kind == "features" and len(images) > MAPPED:
         images = subset(images, np.sort(np.random.default_rng(seed).permutation(len(images))[:MAPPED]))
     evaluation = predictor.evaluate(images)

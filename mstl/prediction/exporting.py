@@ -67,7 +67,7 @@ def export(
     """
     refuse_without_packages(kind)
     path = output_path(checkpoint, kind, out)
-    predictor = Predictor(checkpoint, device)
+    predictor = Predictor(checkpoint, device, engine="mindspore")
     reference = reference_of(predictor, data)
     record = record_of(predictor, reference)
     make_folder(path.parent)

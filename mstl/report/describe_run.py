@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mstl.config import RECORD
+from mstl.config import RECORD, EngineName, PrecisionName
 from mstl.data.finding.lists.list_options import FOUND, ListOptions
 from mstl.errors import MstlError
 from mstl.report.plots.grids import GREY
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # MindSpore is loaded only if something must be computed
     from mstl.evaluation.metrics import Evaluation
     from mstl.evaluation.rejection import Rejector
     from mstl.models.contract import Classifier
+    from mstl.predictor import Predictor
     from mstl.preprocessing import Preprocessing
     from mstl.training.record import RunRecord
 
@@ -117,7 +118,12 @@ def show_worst(
 
 
 def describe_folder(
-    folder: Path, device: str = "auto", data: str | None = None, lists: ListOptions = FOUND
+    folder: Path,
+    device: str = "auto",
+    data: str | None = None,
+    lists: ListOptions = FOUND,
+    engine: EngineName = "auto",
+    precision: PrecisionName = "auto",
 ) -> RunReport:
     """What the page of a finished or stopped run needs.
 
@@ -126,7 +132,7 @@ def describe_folder(
 
     Args:
         folder: The run's.
-        device: What computes then; see :class:`mstl.Predictor`.
+        device, engine, precision: What computes then; see :class:`mstl.Predictor`.
         data: Where the images are then; None for where they were in training.
         lists: How lists are to be read then; what it leaves open is as in training.
 
@@ -140,27 +146,24 @@ def describe_folder(
         run = load_run_report(folder)
         if len(run.history) >= len(history):
             return run
-    run = evaluate_run(folder, history, device, data, lists)
+    from mstl.predictor import Predictor
+
+    run = evaluate_run(Predictor(folder / "best.ckpt", device, engine, precision), history, data, lists)
     save_run_report(folder, run)
     return run
 
 
 def evaluate_run(
-    folder: Path,
-    history: "list[EpochRow]",
-    device: str,
-    data: str | None = None,
-    lists: ListOptions = FOUND,
+    predictor: "Predictor", history: "list[EpochRow]", data: str | None = None, lists: ListOptions = FOUND
 ) -> RunReport:
     """A run's report, by evaluating its best checkpoint on the images that it was validated on.
 
     Raises:
         MstlError: These are unknown, or not where the run or ``data`` says.
     """
-    from mstl.predictor import Predictor
     from mstl.training.record import RunRecord
 
-    predictor = Predictor(folder / "best.ckpt", device)
+    folder = predictor.path.parent
     train_set, val_set = predictor.image_sets(data, lists)
     if any(sample.split != "val" for sample in val_set.samples):
         raise MstlError(f"{data} does not hold the images that {folder} was validated on: say where these are now")

@@ -21,9 +21,10 @@ class FinalTest:
         """Evaluate, unless the run was interrupted and may go on."""
         if state.test_set is None or state.best is None or state.interrupted:
             return
-        path, epoch = state.folder / "best.ckpt", state.best["epoch"]
+        path, epoch, config = state.folder / "best.ckpt", state.best["epoch"], state.config
         try:
-            evaluation = Predictor(path, state.config.device).evaluate(state.test_set, workers=state.config.workers)
+            predictor = Predictor(path, config.device, config.engine, config.precision)
+            evaluation = predictor.evaluate(state.test_set, workers=config.workers)
         except MstlError as error:  # an image has vanished since: the run is finished nevertheless
             logger.warning(
                 "the test images were not evaluated (%s); later: `mstl evaluate %s --split test`", error, path

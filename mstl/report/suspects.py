@@ -13,6 +13,7 @@ from mstl.data.dataset import ImageSet
 from mstl.data.image_files import printable
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.transforms import eval_transforms
+from mstl.engines.parts import ClassifierPart
 from mstl.evaluation.evaluate import evaluate
 from mstl.evaluation.feature_sample import featured_part
 from mstl.evaluation.label_errors import find_label_errors, write_label_errors
@@ -20,7 +21,8 @@ from mstl.evaluation.metrics import Evaluation
 from mstl.models.factory import build_model
 from mstl.models.fusing import FusedModel
 from mstl.models.loading import read_weights
-from mstl.prediction.image_predictor import BATCH_SIZE, ImagePredictor
+from mstl.prediction.image_predictor import BATCH_SIZE
+from mstl.predictor import Predictor
 from mstl.runtime import mindspore_thread
 from mstl.training.record import RunRecord
 
@@ -28,7 +30,7 @@ SHOWN = 5  # suspects that are named
 
 
 def check_labels(
-    predictor: ImagePredictor, image_sets: Sequence[ImageSet], evaluations: Sequence[Evaluation], out: Path
+    predictor: Predictor, image_sets: Sequence[ImageSet], evaluations: Sequence[Evaluation], out: Path
 ) -> str:
     """Write suspects.csv about images that a model was evaluated on.
 
@@ -102,10 +104,11 @@ def trains_backbone(config: Mapping[str, Any]) -> bool:
 
 
 @mindspore_thread.held()
-def pretrained_features(predictor: ImagePredictor, images: ImageSet, weights: Path) -> Evaluation:
+def pretrained_features(predictor: Predictor, images: ImageSet, weights: Path) -> Evaluation:
     """An evaluation without logits, whose features are those of other weights, of images as the model sees them."""
     num_outputs = read_weights(weights).num_classes or len(images.classes)
-    answers = FusedModel(build_model(predictor.metadata["model"], num_outputs, weights)).compile_classifier()
+    model = build_model(predictor.metadata["model"], num_outputs, weights)
+    answers = ClassifierPart(FusedModel(model), predictor.engines, 0)
 
     def features(batch: ms.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rows = answers(batch)[1]

@@ -39,7 +39,7 @@ def predictor(made):
 @pytest.fixture
 def run(made, predictor, monkeypatch):
     """Run the command in this process, with a net that is compiled once."""
-    monkeypatch.setattr("mstl.predictor.Predictor", lambda checkpoint, device: predictor)
+    monkeypatch.setattr("mstl.predictor.Predictor", lambda checkpoint, *how: predictor)
     return lambda *arguments: CliRunner().invoke(
         evaluate_command.main, [str(made / "run" / "best.ckpt"), *map(str, arguments)]
     )

@@ -49,7 +49,7 @@ def predictors(made):
 @pytest.fixture
 def run(made, predictors, monkeypatch):
     """Run the command in this process, with nets that are compiled once."""
-    monkeypatch.setattr("mstl.predictor.Predictor", lambda checkpoint, device: predictors[checkpoint])
+    monkeypatch.setattr("mstl.predictor.Predictor", lambda checkpoint, *how: predictors[checkpoint])
 
     def call(*arguments, checkpoint="best.ckpt", stdin=None):
         return CliRunner().invoke(predict_command.main, [str(made / checkpoint), *map(str, arguments)], input=stdin)

@@ -118,7 +118,7 @@ def test_a_fifth_is_damaged(tmp_path, monkeypatch):
     for number, name in enumerate(sound):
         scene(number, (60, 50)).save(folder / name, ("JPEG", "PNG", "GIF")[number % 3])
     predictor = mstl.Predictor(tmp_path / "best.ckpt")
-    monkeypatch.setattr("mstl.predictor.Predictor", lambda checkpoint, device: predictor)
+    monkeypatch.setattr("mstl.predictor.Predictor", lambda checkpoint, *how: predictor)
     done = CliRunner().invoke(predict_command.main, ["best.ckpt", "photos", "--format", "csv"])
     assert done.exit_code == 3
     rows = list(csv.DictReader(io.StringIO(done.stdout)))

@@ -47,7 +47,7 @@ def case(original, shared_predictor, tmp_path, monkeypatch, caplog):
     monkeypatch.setitem(shared_predictor.metadata, "record", dict(shared_predictor.metadata["record"]))
     shared_predictor.metadata["record"]["directory"] = str(tmp_path)
     shared_predictor.__dict__.pop("run_data", None)
-    monkeypatch.setattr("mstl.predictor.Predictor", lambda checkpoint, device: shared_predictor)
+    monkeypatch.setattr("mstl.predictor.Predictor", lambda checkpoint, *how: shared_predictor)
     monkeypatch.chdir(tmp_path)
     caplog.set_level(logging.INFO, "mstl")
     return shared_predictor

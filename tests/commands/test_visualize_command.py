@@ -52,7 +52,7 @@ def drawn(monkeypatch):
 @pytest.fixture
 def run(made, predictor, monkeypatch):
     """Run the command in this process, with a net that is compiled once."""
-    monkeypatch.setattr("mstl.predictor.Predictor", lambda checkpoint, device: predictor)
+    monkeypatch.setattr("mstl.predictor.Predictor", lambda checkpoint, *how: predictor)
     return lambda *arguments: CliRunner().invoke(
         visualize_command.main, [str(made / "run" / "best.ckpt"), *map(str, arguments)]
     )
@@ -149,7 +149,7 @@ def test_a_window_is_opened_where_it_is_wanted(run, monkeypatch, tmp_path):
 
 def test_a_run_without_a_page_gets_one(made, predictor, monkeypatch):
     """Also one that went on since: it is evaluated on what it was validated on, and looked into."""
-    monkeypatch.setattr("mstl.predictor.Predictor", lambda checkpoint, device: predictor)
+    monkeypatch.setattr("mstl.predictor.Predictor", lambda checkpoint, *how: predictor)
     for rows in (2, 3):
         history = json.loads((made / "run" / "history.json").read_text())[:1] * rows
         (made / "run" / "history.json").write_text(json.dumps(history))

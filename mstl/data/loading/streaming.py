@@ -53,7 +53,10 @@ def batches(
         except OSError as error:
             return image, " ".join((error.strerror or str(error)).split())
 
-    with contextlib.closing(ahead(read, map(checked, images), clamp_workers(), batch_size)) as results:
+    inputs = map(checked, images)
+    is_single = isinstance(images, Sequence) and len(images) == 1  # which a thread would only delay
+    reading = (read(image) for image in inputs) if is_single else ahead(read, inputs, clamp_workers(), batch_size)
+    with contextlib.closing(reading) as results:
         while part := list(itertools.islice(results, batch_size)):
             pixels = [result for _, result in part if not isinstance(result, str)]
             faults = [result if isinstance(result, str) else None for _, result in part]
