@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mstl.engines.export_record import ExportRecord
 from mstl.engines.exported_model import DISTANCE, FEATURES, PROBABILITIES, Outputs, refuse_missing
+from mstl.engines.openvino_session import load_openvino
 from mstl.errors import MstlError
 
 if TYPE_CHECKING:  # an optional dependency
@@ -21,9 +22,10 @@ EXACT = {"INFERENCE_PRECISION_HINT": "f32"}  # else OpenVINO computes in bfloat1
 
 def write_openvino(xml: Path, weights: Path, model: "onnx.ModelProto", properties: Mapping[str, str]) -> None:
     """Write an ONNX model as OpenVINO's pair of files, with all weights in float32."""
+    core, _ = load_openvino()
     import openvino
 
-    converted = openvino.Core().read_model(model.SerializeToString())
+    converted = core.read_model(model.SerializeToString())
     for key, text in properties.items():
         converted.set_rt_info(text, [KEY, key])
     openvino.serialize(converted, xml, weights)
@@ -45,10 +47,9 @@ class OpenvinoModel:
         refuse_missing(xml)
         refuse_missing(weights)
         try:
-            import openvino
-
-            model = openvino.Core().read_model(xml, weights)
-            self.compiled = openvino.Core().compile_model(model, "CPU", EXACT)
+            core, _ = load_openvino()
+            model = core.read_model(xml, weights)
+            self.compiled = core.compile_model(model, "CPU", EXACT)
         except ModuleNotFoundError as error:
             raise MstlError(f"{xml} needs OpenVINO: pip install openvino") from error
         except Exception as error:  # a damaged file can make OpenVINO raise anything

@@ -44,7 +44,7 @@ def made(tmp_path_factory, narrow_model):
 
 @pytest.fixture(scope="module")
 def predictor(made):
-    return mstl.Predictor(made / "run" / "best.ckpt")
+    return mstl.Predictor(made / "run" / "best.ckpt", engine="mindspore")
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def export(made, predictor, tmp_path, monkeypatch):
     if not predictor.metadata["record"].get("weights"):
         weights = {"tag": "resnet18.mstl", "file": "/home/somebody/net.ckpt", "sha256": "ab" * 32}
         predictor.metadata["record"]["weights"] = weights
-    monkeypatch.setattr(exporting, "Predictor", lambda checkpoint, device: predictor)
+    monkeypatch.setattr(exporting, "Predictor", lambda *arguments, **options: predictor)
 
     def run(kind, name="model"):
         return exporting.export(

@@ -1,10 +1,12 @@
 """An exported .onnx file is a model: it predicts and is evaluated as its checkpoint, with nothing else installed."""
 
 import csv
+import importlib
 import json
+import os
 import re
 import subprocess
-import sys
+import venv
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +18,14 @@ from mstl import MstlError
 from mstl.commands import evaluate_command
 from mstl.prediction import exporting
 from tests.checkpoints import write_checkpoint
-from tests.conftest import environment, write_folder
+from tests.conftest import write_folder
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytestmark = pytest.mark.usefixtures("narrow_model")
 CLASSES = ("blue", "green", "red")
-ALONE = "numpy,PIL,click,onnxruntime"
+ALONE = ("numpy", "PIL", "click", "onnxruntime")
+LIBRARIES = ("numpy.libs", "pillow.libs")  # of the wheels, where they have some
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -37,23 +40,36 @@ def made(tmp_path_factory, narrow_model):
 
 @pytest.fixture(scope="module")
 def predictor(made):
-    return mstl.Predictor(made / "run" / "best.ckpt")
+    return mstl.Predictor(made / "run" / "best.ckpt", engine="mindspore")
 
 
 @pytest.fixture(scope="module")
 def exported(made, predictor):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exporting, "Predictor", lambda checkpoint, device: predictor)
+        patch.setattr(exporting, "Predictor", lambda *arguments, **options: predictor)
         (file,) = exporting.export(made / "run" / "best.ckpt").files
     config = {**predictor.metadata["config"], "record": predictor.metadata["record"]}
     (file.parent / "config.json").write_text(json.dumps(config))
     return file
 
 
-def mstl_alone(*arguments):
-    """mstl in a process in which only four packages are installed."""
-    command = [sys.executable, "-m", "tests.engines.only", ALONE, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
+@pytest.fixture(scope="module")
+def mstl_alone(tmp_path_factory):
+    """mstl in an environment of its own, with four packages and nothing else."""
+    root = tmp_path_factory.mktemp("alone")
+    venv.create(root, symlinks=True)
+    (packages,) = root.glob("lib/python*/site-packages")
+    installed = [Path(importlib.import_module(name).__file__).parent for name in (*ALONE, "mstl")]
+    for folder in [*installed, *(installed[0].parent / name for name in LIBRARIES)]:
+        if folder.exists():
+            (packages / folder.name).symlink_to(folder)
+
+    def run(*arguments):
+        command = [root / "bin" / "python", "-m", "mstl", *arguments]
+        variables = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+        return subprocess.run(command, capture_output=True, text=True, env=variables, cwd=root, check=False)
+
+    return run
 
 
 def test_it_answers_as_its_checkpoint(made, predictor, exported):
@@ -82,7 +98,7 @@ def test_it_is_evaluated_as_its_checkpoint(predictor, exported):
     assert ours.part(np.array([2, 0])).rejected.tolist() == [model.rejections(ours)[index] for index in (2, 0)]
 
 
-def test_four_packages_are_enough(made, predictor, exported, tmp_path):
+def test_four_packages_are_enough(made, predictor, exported, mstl_alone, tmp_path):
     """predict and evaluate, without MindSpore, SciPy, matplotlib and the rest; a checkpoint says what it needs."""
     photo = made / "photos" / "val" / "red" / "red-1.jpg"
     done = mstl_alone("predict", exported, photo, "--format", "json", "--reject")
