@@ -143,3 +143,16 @@ def test_doctor():
     assert done.exit_code == 0
     for word in ("mindspore", "devices", "cores", "oneDNN cap", "MSTL_HOME", "GFLOP/s"):
         assert word in done.output
+
+
+def test_doctor_says_what_an_engine_brings(monkeypatch):
+    monkeypatch.setattr("mstl.engines.choice.missing_package", lambda name: None)
+    monkeypatch.setattr("mstl.engines.choice.computes_bf16", lambda: True)
+    monkeypatch.setattr(doctor_command, "version", lambda name: "1.2")
+    assert (
+        doctor_command.describe_engine("openvino") == "1.2 (an engine for frozen layers and answers, in fp32 and bf16)"
+    )
+    assert doctor_command.describe_engine("onnxruntime") == "1.2 (an engine for frozen layers and answers, in fp32)"
+    monkeypatch.setattr("mstl.engines.choice.missing_package", lambda name: "onnx")
+    line = doctor_command.describe_engine("onnxruntime")
+    assert line.startswith('onnx is not installed: `pip install "mstl[onnx]"` makes frozen layers')
