@@ -4,11 +4,9 @@ import copy
 import dataclasses
 import json
 
-import mindspore as ms
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from PIL import Image
 
 import mstl
 from mstl import MstlError
@@ -16,12 +14,11 @@ from mstl.commands import export_command
 from mstl.engines import export_graph, proof
 from mstl.engines.export_mindir import MindirModel
 from mstl.engines.export_openvino import OpenvinoModel
-from mstl.engines.export_record import ExportRecord, RejectionLimits
+from mstl.engines.export_record import RejectionLimits
 from mstl.engines.exported_model import OnnxModel
-from mstl.models.fusing import FusedModel
 from mstl.prediction import exporting
 from mstl.preprocessing import Preprocessing
-from tests.checkpoints import scatter, write_checkpoint
+from tests.checkpoints import write_checkpoint
 from tests.conftest import write_folder
 
 onnx = pytest.importorskip("onnx")
@@ -302,46 +299,3 @@ def test_what_is_no_exported_model(tmp_path):
     onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8), tmp_path / "other.onnx")
     with pytest.raises(MstlError, match="does not say what its classes are: `mstl export` did not write it"):
         mstl.load_predictor(tmp_path / "other.onnx")
-
-
-ALL = [
-    (name, padding)
-    for name in ("resnet18", "resnet50", "resnext50_32x4d", "efficientnet_lite0")
-    for padding in ("symmetric", "same")
-    if (name, padding) != ("efficientnet_lite0", "symmetric")  # it has none
-]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "padding"), ALL)
-@pytest.mark.parametrize("side", [160, 224])
-def test_every_architecture_in_every_format(name, padding, side, tmp_path, monkeypatch):
-    """Of full width, in batches of 1, 2 and 7."""
-    monkeypatch.undo()
-    model = scatter(mstl.build_model(name, 3, None, padding, padding))
-    bank = np.random.default_rng(1).random((50, model.num_features)).astype(np.float32)
-    bank = (bank / np.linalg.norm(bank, axis=1, keepdims=True)).astype(np.float16)
-    preprocessing = Preprocessing().at(side)
-    parts = export_graph.ModelParts(FusedModel(model), preprocessing, 100.0, bank, 3)
-    record = ExportRecord(name, CLASSES, preprocessing, 100.0, RejectionLimits(1.0, 0.0, 3))
-    properties = record.to_properties()
-    exported = export_graph.onnx_export(parts, properties)
-    (tmp_path / "m.onnx").write_bytes(exported.SerializeToString())
-    models = [OnnxModel(tmp_path / "m.onnx")]
-    exporting.write_openvino(tmp_path / "m.xml", tmp_path / "m.bin", exported, properties)
-    exporting.write_mindir(tmp_path / "m.mindir", parts, properties)
-    models += [OpenvinoModel(tmp_path / "m.xml"), MindirModel(tmp_path / "m.mindir")]
-    for count in (1, 2, 7):
-        pixels = np.stack([np.asarray(Image.fromarray(each).resize((side, side))) for each in pixels_of(count, 8)])
-        maps = model.forward_features(ms.Tensor(normalised(pixels, preprocessing)))
-        logits = model.forward_head(maps).asnumpy().astype(float) / 100
-        features = maps.asnumpy().mean(axis=(2, 3))
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-        distances = np.linalg.norm(unit[:, None].astype(float) - bank.astype(float), axis=2)
-        for each in models:
-            outputs = each.answer(pixels)
-            assert outputs.probabilities == pytest.approx(powers / powers.sum(axis=1, keepdims=True), abs=1e-3)
-            assert np.abs(outputs.features - features).max() <= 1e-4 * np.abs(features).max()
-            assert outputs.distance == pytest.approx(np.sort(distances, axis=1)[:, :3].mean(axis=1), abs=1e-3)
-            assert each.record == record
