@@ -48,9 +48,11 @@ def training_step(model, images, labels, mode):
 
 def frozen_forward(model):
     """The backbone as ``mstl train`` runs it where it is frozen: (n, 3, 224, 224) arrays -> an array of features."""
+    from mstl.engines.choice import choices
+    from mstl.engines.parts import Engines, FeaturesPart
     from mstl.models.fusing import FusedModel
 
-    return FusedModel(model).compile_features(len(model.stages()))
+    return FeaturesPart(FusedModel(model), Engines(choices()), len(model.stages()))
 
 
 def build(options):

@@ -50,7 +50,7 @@ def describe_engine(name: EngineName) -> str:
     missing = choice.missing_package(name)
     if missing is None:
         bf16 = " and bf16" if name == "openvino" and choice.computes_bf16() else ""
-        return f"{version(name)} (an engine for frozen layers and answers, in fp32{bf16})"
+        return f"{choice.version(name)} (an engine for frozen layers and answers, in fp32{bf16})"
     return f'{missing} is not installed: `pip install "mstl[{choice.EXTRAS[name]}]"` {BRINGS[name]}'
 
 

@@ -1,6 +1,7 @@
 """Choice of an engine: which of those that are installed may compute a forward pass here, best first."""
 
 import dataclasses
+import importlib
 import importlib.metadata
 import importlib.util
 import logging
@@ -66,14 +67,14 @@ def choices(
     Raises:
         MstlError: What the user wants is not installed, or impossible here.
     """
-    mindspore = Choice("mindspore", "fp32" if amp == "O0" else amp, importlib.metadata.version("mindspore"))
+    mindspore = Choice("mindspore", "fp32" if amp == "O0" else amp, version("mindspore"))
     refuse_impossible(engine, precision, device, amp)
     if engine == "mindspore" or device != "CPU" or amp != "O0":
         return [mindspore]
     if precision == "auto" and recorded not in (None, "bf16"):
         precision = "fp32"
     found = [
-        Choice(name, numbers, importlib.metadata.version(name))
+        Choice(name, numbers, version(name))
         for name, numbers in QUICKEST
         if engine in ("auto", name) and precision in ("auto", numbers)
         if not missing_package(name) and (numbers != "bf16" or computes_bf16())
@@ -108,6 +109,14 @@ def refuse_impossible(engine: EngineName, precision: PrecisionName, device: str,
 def missing_package(engine: EngineName) -> str | None:
     """A package that an engine needs and that is not installed; None if all are. None of them is imported."""
     return next((name for name in NEEDED[engine] if importlib.util.find_spec(name) is None), None)
+
+
+def version(engine: EngineName) -> str:
+    """The version of an installed engine, also of one whose package has another name, such as onnxruntime-gpu."""
+    try:
+        return importlib.metadata.version(engine)
+    except importlib.metadata.PackageNotFoundError:
+        return str(getattr(importlib.import_module(engine), "__version__", "unknown"))
 
 
 def computes_bf16() -> bool:

@@ -148,7 +148,7 @@ def test_doctor():
 def test_doctor_says_what_an_engine_brings(monkeypatch):
     monkeypatch.setattr("mstl.engines.choice.missing_package", lambda name: None)
     monkeypatch.setattr("mstl.engines.choice.computes_bf16", lambda: True)
-    monkeypatch.setattr(doctor_command, "version", lambda name: "1.2")
+    monkeypatch.setattr("mstl.engines.choice.version", lambda name: "1.2")
     assert (
         doctor_command.describe_engine("openvino") == "1.2 (an engine for frozen layers and answers, in fp32 and bf16)"
     )

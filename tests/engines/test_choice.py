@@ -96,3 +96,14 @@ def test_nothing_is_imported_to_see_what_is_installed(monkeypatch):
 
 def test_a_record_of_another_version_does_no_harm():
     assert Choice.from_dict({"engine": "onnxruntime", "new": "value"}) == Choice("onnxruntime", "unknown", "unknown")
+
+
+def test_a_package_of_another_name_has_a_version(monkeypatch):
+    def missing(package):
+        raise importlib.metadata.PackageNotFoundError
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    monkeypatch.setitem(sys.modules, "onnxruntime", type(sys)("onnxruntime"))
+    assert choice.version("onnxruntime") == "unknown"
+    sys.modules["onnxruntime"].__version__ = "1.2"
+    assert choice.version("onnxruntime") == "1.2"
