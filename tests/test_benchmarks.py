@@ -15,6 +15,7 @@ from benchmarks import extract, fixed, growth, measure, photos, predict, setting
 from benchmarks.__main__ import CASES, build_parser
 from benchmarks.measure import Done
 from mstl.models import key_mapping
+from mstl.models.bodies import find_bodies
 from tests.conftest import write_folder, write_photo
 
 DATA = {"fixed", "finetune", "extract", "predict", "growth", "pipeline"}
@@ -346,7 +347,7 @@ MODELS = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
 @pytest.mark.parametrize("model", MODELS)
 def test_the_names_of_the_weights_are_those_that_mstl_reads(model):
     shapes = torchvision_shapes(model)
-    assert key_mapping.find_layout(shapes) == "torchvision"
+    assert [body.layout for body in find_bodies(shapes)] == ["torchvision"]
     assert key_mapping.recognise(key_mapping.from_torchvision(shapes)) == model
 
 

@@ -32,7 +32,7 @@ def test_train_and_visualize(photos, tmp_path):
     assert done.returncode == 0, done.stderr
     first_words = [line.split()[0].rstrip(":") for line in done.stderr.splitlines()]
     stages = ["stage", "stem", "layer1", "layer2", "layer3", "layer4", "head"]
-    assert first_words == ["recipe", "device", "data", "model", *stages, "run", "features"]
+    assert first_words == ["recipe", "device", "engine", "data", "model", *stages, "run", "features"]
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["epoch", "best"]
     (out / "predictions.png").unlink()
     done = call("mstl.visualize", out / "best.ckpt")
@@ -89,11 +89,11 @@ def errors(photos, tmp_path):
         "damaged weights": (
             train_command,
             ["--data", photos, "--weights", tmp_path / "file.ckpt"],
-            "is not a checkpoint",
+            "is text that begins with",
         ),
         "absent device": (train_command, ["--data", photos, "--device", "Ascend"], "does not work here"),
         "negative rate": (train_command, ["--lr", "-1"], "lr must be above 0"),
-        "no checkpoint": (visualize_command, [tmp_path / "file.ckpt"], "is not a checkpoint"),
+        "no checkpoint": (visualize_command, [tmp_path / "file.ckpt"], "is text that begins with"),
         "no file": (visualize_command, [tmp_path / "none.ckpt"], "file at"),
     }
 
