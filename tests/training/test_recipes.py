@@ -85,7 +85,7 @@ def test_nothing_is_left_open():
     for name in NAMES:
         config, why = resolve(TrainConfig(recipe=name), 500, 4)
         assert why
-        may_be_open = {"val", "image_size", "workers", "out"}
+        may_be_open = {"val", "path_column", "label_column", "images", "image_size", "workers", "out"}
         assert {key for key, value in config.to_dict().items() if value is None} <= may_be_open
 
 
