@@ -17,7 +17,10 @@ from mstl.commands import train_command
 from mstl.runtime import devices
 from tests.conftest import write_folder
 
-OPTIONS = {"model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 4, "epochs": 2, "augment": "none"}
+OPTIONS = {
+    "model": "resnet18", "weights": "none", "image_size": 32, "batch_size": 4, "epochs": 2, "augment": "none",
+    "precision": "fp32",
+}  # fmt: skip
 RUNS = {  # name: what else is asked for
     "backbone": ["--freeze=backbone", "--lr=0.001"],
     "BN": ["--freeze=BN", "--lr=0.001"],
