@@ -46,7 +46,8 @@ class Predictor(ImagePredictor):
         checkpoint: A file written by :func:`mstl.fit`, such as best.ckpt.
         device: ``"auto"``, ``"Ascend"``, ``"GPU"`` or ``"CPU"``.
         engine: ``"auto"`` (on a CPU the quickest that is installed), ``"mindspore"``, ``"onnxruntime"`` or
-            ``"openvino"``. One whose answers to the first images are not MindSpore's is not used; a message says so.
+            ``"openvino"``. One whose answers to the first images are not MindSpore's is not used: a message says so, or
+            an error if it was asked for by its name.
         precision: ``"auto"`` (that of the training, where it is possible), ``"fp32"`` or ``"bf16"``.
 
     Attributes:

@@ -55,10 +55,11 @@ def choices(
     amp: str = "O0",
     recorded: str | None = None,
 ) -> list[Choice]:
-    """What may compute, best first; the last is MindSpore, which needs no proof.
+    """What may compute, best first.
 
     Args:
-        engine, precision: What the user wants.
+        engine, precision: What the user wants. ``"auto"`` can be had from MindSpore, too, which is then the last and
+            needs no proof; an engine that is named, or bf16, cannot.
         device: On which MindSpore computes; the other engines are for the CPU.
         amp: MindSpore's level of mixed precision; the other engines have none.
         recorded: The precision by which a model was trained: ``"auto"`` keeps to it, where it is possible here. None
@@ -71,6 +72,7 @@ def choices(
     refuse_impossible(engine, precision, device, amp)
     if engine == "mindspore" or device != "CPU" or amp != "O0":
         return [mindspore]
+    others = [] if engine != "auto" or precision == "bf16" else [mindspore]
     if precision == "auto" and recorded not in (None, "bf16"):
         precision = "fp32"
     found = [
@@ -81,7 +83,7 @@ def choices(
     ]
     if recorded == "bf16" and precision == "auto" and all(choice.precision != "bf16" for choice in found):
         logger.info("engine: fp32 is used, as bf16, by which the model was trained, is not computed here")
-    return [*found, mindspore]
+    return found + others
 
 
 def refuse_impossible(engine: EngineName, precision: PrecisionName, device: str, amp: str) -> None:

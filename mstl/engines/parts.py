@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mstl.engines.choice import Choice
 from mstl.engines.onnx_model import INPUT, classifier_model, features_model
+from mstl.errors import MstlError
 from mstl.models.compiled import CompiledCell
 from mstl.models.fusing import FusedModel
 
@@ -31,7 +32,7 @@ class Engines:
     """The engines that may compute the parts of a model.
 
     Args:
-        choices: Best first; the last is MindSpore.
+        choices: Best first, as :func:`mstl.engines.choice.choices` gives them.
 
     Attributes:
         choice: The best one that has not been refused.
@@ -41,7 +42,13 @@ class Engines:
         self.choice, *self.others = choices
 
     def refuse(self, reason: str) -> None:
-        """Do without the best one, and say so."""
+        """Do without the best one, and say so.
+
+        Raises:
+            MstlError: There is no other, as the user has named this one.
+        """
+        if not self.others:
+            raise MstlError(f"engine: {self.choice} cannot be used, as {reason}; leave --engine and --precision out")
         refused, (self.choice, *self.others) = self.choice, self.others
         logger.warning("engine: %s is not used, as %s; %s is", refused, reason, self.choice)
 
@@ -109,7 +116,11 @@ class ModelPart(ABC):
         return self.answers
 
     def _first_proven(self, examples: FloatArray) -> Answers:
-        """The first of the engines whose answers to the examples are MindSpore's; MindSpore if there is none."""
+        """The first of the engines whose answers to the examples are MindSpore's, which may be MindSpore itself.
+
+        Raises:
+            MstlError: There is none.
+        """
         expected = None
         while (choice := self.engines.choice).engine != "mindspore":
             expected = expected or self._expected(examples)

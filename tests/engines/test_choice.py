@@ -42,10 +42,12 @@ def test_the_quickest_that_is_installed(machine):
 def test_what_the_user_wants(machine):
     machine("onnxruntime", "openvino", bf16=True)
     assert names(engine="mindspore") == [MINDSPORE]
-    assert names(engine="onnxruntime") == [("onnxruntime", "fp32"), MINDSPORE]
-    assert names(engine="openvino", precision="fp32") == [("openvino", "fp32"), MINDSPORE]
-    assert names(precision="bf16") == [("openvino", "bf16"), MINDSPORE]
+    assert names(engine="onnxruntime") == [("onnxruntime", "fp32")], "and no other in its place"
+    assert names(engine="openvino") == [("openvino", "bf16"), ("openvino", "fp32")]
+    assert names(engine="openvino", precision="fp32") == [("openvino", "fp32")]
+    assert names(precision="bf16") == [("openvino", "bf16")]
     assert names(precision="fp32") == [("onnxruntime", "fp32"), ("openvino", "fp32"), MINDSPORE]
+    assert names(engine="onnxruntime", recorded="bf16") == [("onnxruntime", "fp32")]
 
 
 def test_a_record_decides_on_the_precision(machine, caplog):

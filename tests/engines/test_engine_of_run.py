@@ -54,8 +54,10 @@ def test_it_is_recorded_and_features_of_two_are_kept_apart(photos, home, tmp_pat
     assert np.abs(other.evaluation.logits - state.evaluation.logits).max() < 1e-4
 
 
-@pytest.mark.parametrize("freeze", ["backbone", "layer3", "none"])
-def test_one_that_answers_wrongly_leaves_nothing(freeze, photos, home, tmp_path, monkeypatch, caplog):
+@pytest.fixture
+def off(monkeypatch):
+    """ONNX Runtime answers wrongly, and there is no OpenVINO."""
+
     def spoiled(content):
         session = opened(content)
 
@@ -66,13 +68,26 @@ def test_one_that_answers_wrongly_leaves_nothing(freeze, photos, home, tmp_path,
 
     opened = onnxruntime_session.open_session
     monkeypatch.setattr(onnxruntime_session, "open_session", spoiled)
-    state = mstl.fit(data=str(photos), out=str(tmp_path / "run"), freeze=freeze, engine="onnxruntime", **TINY)
+    monkeypatch.setattr("mstl.engines.choice.missing_package", {"onnxruntime": None, "openvino": "openvino"}.get)
+
+
+@pytest.mark.parametrize("freeze", ["backbone", "layer3", "none"])
+def test_one_that_answers_wrongly_leaves_nothing(freeze, photos, home, tmp_path, off, monkeypatch, caplog):
+    state = mstl.fit(data=str(photos), out=str(tmp_path / "run"), freeze=freeze, **TINY)
     assert recorded(state.folder)["engine"] == "mindspore"
     assert cached_by(home) == ([] if freeze == "none" else ["mindspore"])
     assert caplog.text.count("is not used") == 1
     monkeypatch.setattr(onnxruntime_session, "open_session", None)
     evaluation = mstl.Predictor(state.folder / "best.ckpt", engine="mindspore").evaluate()
     assert np.abs(evaluation.logits - state.evaluation.logits).max() < 1e-4
+
+
+@pytest.mark.parametrize("freeze", ["backbone", "none"])
+def test_one_that_is_named_and_answers_wrongly_ends_the_run(freeze, photos, home, tmp_path, off):
+    """Before anything is kept; nobody has asked for the answers of another one."""
+    with pytest.raises(mstl.MstlError, match=r"onnxruntime .* cannot be used, as it is off MindSpore's values"):
+        mstl.fit(data=str(photos), out=str(tmp_path / "run"), freeze=freeze, engine="onnxruntime", **TINY)
+    assert not (tmp_path / "run").exists() and cached_by(home) == []
 
 
 @pytest.mark.parametrize("wanted", [{"engine": "onnxruntime"}, {"precision": "bf16"}])

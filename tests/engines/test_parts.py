@@ -97,6 +97,16 @@ def test_an_engine_that_answers_wrongly_is_not_used(model, change, reason, monke
     assert line.endswith("; mindspore 2 in fp32 is")
 
 
+def test_an_engine_that_is_named_is_not_replaced(model, monkeypatch):
+    """Whoever has asked for it would take another one's answers for its own."""
+    spoil(monkeypatch, lambda value: value * np.float32(1.001))
+    part = ClassifierPart(FusedModel(model), Engines([ORT]), 0)
+    line = r"^engine: onnxruntime 1 in fp32 cannot be used, as it is off MindSpore's values by 0.001.*leave --engine"
+    for _ in range(2):
+        with pytest.raises(mstl.MstlError, match=line):
+            part(IMAGES)
+
+
 def test_bf16_is_allowed_to_be_less_exact(model, monkeypatch):
     """By OpenVINO where there is one; here its place is taken by ONNX Runtime, with a smaller error than bf16 has."""
     spoil(monkeypatch, lambda value: value * np.float32(1.05))
