@@ -1,7 +1,7 @@
-"""evaluate(): run a model over a whole dataset."""
+"""evaluate(): run a model over a whole dataset, or its head over the features of one."""
 
 from collections.abc import Callable, Generator, Iterator
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import mindspore as ms
 import numpy as np
@@ -70,6 +70,24 @@ def evaluate(
     return Evaluation(
         logits, images.labels, images.classes, images.paths, features, featured=None if all_kept else featured
     )
+
+
+def evaluate_head(
+    features: NDArray[np.floating[Any]], weight: NDArray[np.float32], bias: NDArray[np.float32], images: ImageSet
+) -> Evaluation:
+    """Evaluate a linear head on the features of a whole dataset, by one matrix product.
+
+    Args:
+        features: (N, C) pooled features, in the dataset's order.
+        weight, bias: (classes, C) and (classes,) of the head.
+        images: The dataset.
+    """
+    logits = (features @ weight.T + bias).astype(np.float32, copy=False)
+    featured = feature_sample.sample_rows(images.labels, feature_sample.KEEP_FEATURES)
+    if len(featured) == len(images):
+        return Evaluation(logits, images.labels, images.classes, images.paths, np.asarray(features, np.float32))
+    kept = np.asarray(features[featured], np.float32)
+    return Evaluation(logits, images.labels, images.classes, images.paths, kept, featured=featured)
 
 
 def outputs(

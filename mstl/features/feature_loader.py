@@ -1,12 +1,16 @@
 """FeatureLoader: batches of cached features in the place of batches of images."""
 
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import mindspore as ms
 import numpy as np
+from numpy.typing import NDArray
 
 from mstl.data.loading.loader import Loader
 from mstl.features.shard import FloatArray
+
+Batch: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 
 class FeatureLoader:
@@ -15,26 +19,40 @@ class FeatureLoader:
     Args:
         loader: The Loader whose order of images it keeps.
         views: For each view, (N, C, h, w) features. An image is seen in the next of its views in each epoch.
+
+    Attributes:
+        views: The features; (N, C) where they are pooled, of height and width 1.
     """
 
     def __init__(self, loader: Loader, views: Sequence[FloatArray]) -> None:
-        self.loader, self.views, self.images = loader, views, loader.images
+        self.loader, self.images = loader, loader.images
+        self.views = [view[:, :, 0, 0] if view.shape[2:] == (1, 1) else view for view in views]
 
     def __len__(self) -> int:
         return len(self.loader)
 
     def batches(self, epoch: int = 0) -> Iterator[tuple[ms.Tensor, ms.Tensor]]:
+        """One pass over the images, as tensors; see :meth:`arrays`."""
+        for rows, labels in self.arrays(epoch):
+            yield ms.Tensor.from_numpy(rows), ms.Tensor.from_numpy(labels)
+
+    def arrays(self, epoch: int = 0) -> Iterator[Batch]:
         """One pass over the images.
 
         Yields:
-            (n, C, h, w) float32 features and (n,) int32 labels.
+            (n, C, h, w) float32 features, or (n, C) pooled ones, and (n,) int32 labels.
         """
         order, size = self.loader.order(epoch), self.loader.batch_size
         for start in range(0, len(order), size):
             indices = order[start : start + size]
-            batch = np.empty((len(indices), *self.views[0].shape[1:]), np.float32)
-            view = (indices + epoch) % len(self.views)
-            for number, features in enumerate(self.views):
-                batch[view == number] = features[indices[view == number]]
-            labels = self.images.labels[indices].astype(np.int32)
-            yield ms.Tensor.from_numpy(batch), ms.Tensor.from_numpy(labels)
+            yield self._rows(indices, epoch), self.images.labels[indices]
+
+    def _rows(self, indices: NDArray[np.int64], epoch: int) -> NDArray[np.float32]:
+        """The features of images, each in its view of this epoch."""
+        if len(self.views) == 1:
+            return self.views[0][indices].astype(np.float32, copy=False)
+        rows = np.empty((len(indices), *self.views[0].shape[1:]), np.float32)
+        number = (indices + epoch) % len(self.views)
+        for view, features in enumerate(self.views):
+            rows[number == view] = features[indices[number == view]]
+        return rows

@@ -53,7 +53,9 @@ class Classifier(nn.Cell):
         raise NotImplementedError
 
     def forward_head(self, features: ms.Tensor) -> ms.Tensor:
-        """(N, num_features, h, w) activations -> (N, num_classes) logits, float32 in any precision."""
+        """(N, num_features, h, w) activations, or (N, num_features) pooled ones -> (N, num_classes) float32 logits."""
+        if len(features.shape) == 2:
+            return float32(self.fc(features))
         if features.shape[-2:] == (7, 7):  # at 224 px, pooled as in MindSpore's tutorial
             pooled = self.avg_pool(features)
         else:

@@ -112,6 +112,7 @@ class Optimizer:
 
     Attributes:
         parameters: What is trained, in the order in which :meth:`step` takes the gradients.
+        rates: The learning rate of each group.
         state: The optimizer's own parameters (moments, step counts) by name.
     """
 
@@ -125,21 +126,20 @@ class Optimizer:
         ]
         self.cell = OPTIMIZERS[name](entries, momentum)
         self.parameters = self.cell.parameters
+        self.rates = rate_parameters(self.cell)
         trained = {parameter.name for parameter in self.parameters}
         self.state: dict[str, ms.Parameter] = {p.name: p for p in self.cell.get_parameters() if p.name not in trained}
 
     def step(self, gradients: tuple[ms.Tensor, ...], learning_rate: float) -> None:
         """Update the parameters once."""
-        set_learning_rates(self.cell, [learning_rate * group.lr_scale for group in self.groups])
+        for rate, group in zip(self.rates, self.groups, strict=True):
+            layers.assign(rate, learning_rate * group.lr_scale)
         self.cell(gradients)
 
 
-def set_learning_rates(optimizer: nn.Cell, learning_rates: Sequence[float]) -> None:
-    """Set the learning rate of each group of a MindSpore optimizer made here."""
+def rate_parameters(optimizer: nn.Cell) -> list[ms.Parameter]:
+    """The learning rate of each group of a MindSpore optimizer made here."""
     if hasattr(optimizer, "param_groups"):
-        for group, learning_rate in zip(optimizer.param_groups, learning_rates, strict=True):
-            layers.assign(group["lr"], learning_rate)
-        return
+        return [group["lr"] for group in optimizer.param_groups]
     by_group = {parameter.name: parameter for parameter in optimizer.learning_rate}  # listed once for each parameter
-    for parameter, learning_rate in zip(by_group.values(), learning_rates, strict=True):
-        layers.assign(parameter, learning_rate)
+    return list(by_group.values())

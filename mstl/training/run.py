@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.mixup import Mixer
 from mstl.engines.parts import ClassifierPart, Engines, FeaturesPart
-from mstl.evaluation.evaluate import evaluate
+from mstl.evaluation.evaluate import evaluate, evaluate_head
 from mstl.evaluation.metrics import Evaluation
 from mstl.features.extractor import EngineRefused, FeatureExtractor
 from mstl.features.feature_loader import FeatureLoader
@@ -123,9 +123,10 @@ class TrainingRun:
 
     def batches(self, epoch: int) -> Iterator[tuple[ms.Tensor, ms.Tensor, int]]:
         """The training batches of an epoch: inputs of the trained part, (n, classes) targets, and n."""
-        if self.features is not None:
-            for index, (inputs, labels) in enumerate(self.features[0].batches(epoch)):
-                yield *self.mixer(inputs, labels, epoch, index), len(labels)
+        if self.features is not None:  # which are never mixed
+            for rows, labels in self.features[0].arrays(epoch):
+                targets = self.mixer.soft_targets(labels)
+                yield ms.Tensor.from_numpy(rows), ms.Tensor.from_numpy(targets), len(labels)
             return
         for index, (images, labels) in enumerate(self.train_loader.batches(epoch)):
             inputs, targets = self.mixer(images, labels, epoch, index)
@@ -153,14 +154,9 @@ class TrainingRun:
         """Evaluate the model as it is on the validation images."""
         freeze = self.state.phase.freeze
         if self.features is not None and freeze.level == "backbone":
-            return evaluate(self.head, self.features[1], self.processes)
+            (features,), head = self.features[1].views, self.state.model.fc
+            return evaluate_head(features, head.weight.asnumpy(), head.bias.asnumpy(), self.features[1].images)
         self.fused.refresh()
         if self.features is not None:
             return evaluate(self.trained_part(freeze.num_frozen_stages), self.features[1], self.processes)
         return evaluate(self.trained_part(0), self.val_loader, self.processes)
-
-    def head(self, features: ms.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(n, num_features, 1, 1) pooled features -> (n, classes) logits and (n, num_features) features."""
-        model = self.state.model
-        model.set_train(False)
-        return model.forward_head(features).asnumpy(), features.asnumpy()[:, :, 0, 0]
