@@ -8,7 +8,7 @@ import mstl
 
 COMMANDS = (
     *("train", "evaluate", "predict", "visualize", "report"),
-    *("lr-find", "data", "weights", "convert", "export", "cache", "doctor"),
+    *("lr-find", "data", "weights", "convert", "export", "benchmark", "cache", "doctor"),
 )
 
 

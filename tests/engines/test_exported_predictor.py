@@ -99,7 +99,7 @@ def test_it_is_evaluated_as_its_checkpoint(predictor, exported):
 
 
 def test_four_packages_are_enough(made, predictor, exported, mstl_alone, tmp_path):
-    """predict and evaluate, without MindSpore, SciPy, matplotlib and the rest; a checkpoint says what it needs."""
+    """predict, evaluate and benchmark, without MindSpore, SciPy and the rest; a checkpoint says what it needs."""
     photo = made / "photos" / "val" / "red" / "red-1.jpg"
     done = mstl_alone("predict", exported, photo, "--format", "json", "--reject")
     assert done.returncode == 0 and not done.stderr, done.stderr
@@ -114,6 +114,9 @@ def test_four_packages_are_enough(made, predictor, exported, mstl_alone, tmp_pat
     with open(tmp_path / "out" / "predictions.csv", encoding="utf-8") as file:
         rejected = [row["rejected"] == "true" for row in csv.DictReader(file)]
     assert rejected == predictor.rejections(predictor.evaluate())
+
+    done = mstl_alone("benchmark", exported)
+    assert done.returncode == 0 and done.stdout.splitlines()[2].startswith("onnx    onnxruntime fp32 "), done.stderr
 
     done = mstl_alone("predict", made / "run" / "best.ckpt", photo)
     assert done.returncode == 1 and done.stderr == (
