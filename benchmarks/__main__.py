@@ -5,6 +5,7 @@ import importlib
 
 CASES = {  # command: its module, which has add_arguments and run
     "fixed": "fixed",
+    "linear": "linear",
     "finetune": "finetune",
     "extract": "extract",
     "predict": "predict",

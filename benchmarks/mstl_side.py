@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import call_times
-from benchmarks.photos import eval_batch
+from benchmarks.photos import SIZE, eval_batch
 
 LR = 0.001  # of the step that is timed
 CLASSES = 1000  # the weights' own head stays on
@@ -46,13 +46,13 @@ def training_step(model, images, labels, mode):
     return step
 
 
-def frozen_forward(model):
+def frozen_forward(model, engine, precision):
     """The backbone as ``mstl train`` runs it where it is frozen: (n, 3, 224, 224) arrays -> an array of features."""
     from mstl.engines.choice import choices
     from mstl.engines.parts import Engines, FeaturesPart
     from mstl.models.fusing import FusedModel
 
-    return FeaturesPart(FusedModel(model), Engines(choices()), len(model.stages()))
+    return FeaturesPart(FusedModel(model), Engines(choices(engine, precision)), len(model.stages()))
 
 
 def build(options):
@@ -87,10 +87,28 @@ def settle(parameters):
 
 def forward(options):
     """Time the frozen backbone on one batch in memory."""
-    run = frozen_forward(build(options))
+    run = frozen_forward(build(options), options.engine, options.precision)
     images = eval_batch(options.data / "train", options.batch_size)
     times = call_times(lambda: run(images), options.warmup, options.steps)
     return {"ms_of_calls": [each / options.batch_size for each in times], "mean": float(np.mean(run(images)))}
+
+
+def engines(_options):
+    """The engines and precisions that are possible here, MindSpore first."""
+    from mstl.engines.choice import choices
+
+    return [(choice.engine, choice.precision) for choice in reversed(choices())]
+
+
+def graph(options):
+    """Write the frozen backbone as ONNX, for ONNX Runtime alone: the graph that mstl gives to its engines."""
+    from mstl.engines.onnx_model import features_model
+    from mstl.models.fusing import FusedModel
+
+    model = build(options)
+    exported = features_model(FusedModel(model), len(model.stages()), (3, SIZE, SIZE))
+    options.out.write_bytes(exported.SerializeToString())
+    return {"bytes": options.out.stat().st_size}
 
 
 def head(options):
@@ -103,7 +121,7 @@ def head(options):
     return {"classes": weights.num_classes}
 
 
-JOBS = {"step": step, "forward": forward, "head": head}
+JOBS = {"step": step, "forward": forward, "engines": engines, "graph": graph, "head": head}
 
 
 def main():
@@ -118,6 +136,8 @@ def main():
     parser.add_argument("--steps", type=int)
     parser.add_argument("--warmup", type=int)
     parser.add_argument("--mode")
+    parser.add_argument("--engine")
+    parser.add_argument("--precision")
     options = parser.parse_args()
     print(json.dumps(JOBS[options.job](options)))
 

@@ -91,7 +91,8 @@ def varied(data, count, folder, size):
 
     def write(number):
         rng = np.random.default_rng(number)
-        path, index = pairs[number % len(pairs)]
+        few = count < len(pairs)  # then they are spread over all classes
+        path, index = pairs[number * len(pairs) // count if few else number % len(pairs)]
         target = folder / PARTS[number % 5 == 4] / classes[index] / f"{number:06d}.jpg"
         with Image.open(path) as image:
             image = image.convert("RGB")

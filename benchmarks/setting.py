@@ -14,11 +14,12 @@ from pathlib import Path
 from benchmarks import machine, measure, photos, table
 
 RESULTS = measure.ROOT / "build" / "benchmarks"  # git ignores build/
-ARCHITECTURES = ("resnet18", "resnet50")
+ARCHITECTURES = ("resnet18", "resnet50")  # of torch_net.py
+LITE0 = "efficientnet_lite0"  # whose weights come with a package
 AGAINST = ("torch", "tutorial")
 
 
-def add_options(parser, against=("torch",), model="resnet50", repeats=2, weights=True):
+def add_options(parser, against=("torch",), model="resnet50", repeats=2, weights=True, models=ARCHITECTURES):
     """Add the options that most cases have.
 
     Args:
@@ -27,12 +28,15 @@ def add_options(parser, against=("torch",), model="resnet50", repeats=2, weights
         model: The default architecture; None for no such option.
         repeats: How often everything is measured, unless the user says otherwise.
         weights: Whether the user may give a weights file.
+        models: The architectures to choose from.
     """
     parser.add_argument("--data", type=Path, required=True, help="a folder with train/ and val/")
     if model:
-        parser.add_argument("--model", choices=ARCHITECTURES, default=model)
+        parser.add_argument("--model", choices=models, default=model)
     if weights:
-        parser.add_argument("--weights", type=Path, help="a .pth under torchvision's names; random ones if not given")
+        known = f"; {LITE0} has its own" if LITE0 in models else ""
+        help_text = f"a .pth under torchvision's names; random ones if not given{known}"
+        parser.add_argument("--weights", type=Path, help=help_text)
     if against:
         parser.add_argument(
             "--against", type=names_of(against), default=against, help=f"of {','.join(against)}; '' for nobody"
@@ -91,8 +95,13 @@ class Setting:
         self.data = photos.clean_copy(options.data, folder / "data")
 
     def weights(self, model):
-        """The weights file that every side starts from: the user's, or random ones that PyTorch has fitted."""
+        """The weights file that every side starts from: the user's, or random ones that PyTorch has fitted.
+
+        Those of EfficientNet-Lite0 are published, and mstl knows where they are.
+        """
         given = getattr(self.options, "weights", None)
+        if model == LITE0 and not given:
+            return Path(self.run_mstl("weights", "path", model, home=self.folder).output.strip())
         path = given.resolve() if given else self.folder / f"{model}.pth"
         if not path.exists():
             self.run_torch("weights", "--model", model, "--data", self.data, "--out", path)
@@ -156,6 +165,7 @@ def opened(options):
         SystemExit: The interpreter that is to have PyTorch has none.
     """
     wants_torch = "torch" in getattr(options, "against", ()) or not getattr(options, "weights", None)
+    wants_torch = wants_torch and getattr(options, "model", None) != LITE0
     if wants_torch and not torch_version(options.torch_python):
         raise SystemExit(
             f"{options.torch_python} has no PyTorch: give --torch-python; without it, only cases with --weights run, "
@@ -215,6 +225,8 @@ def report(options, rows, limits=None, runs=None):
 def versions(options):
     """Versions of what was measured."""
     found = {"python": sys.version.split()[0], "mstl": importlib.metadata.version("mstl")}
-    found["mindspore"] = importlib.metadata.version("mindspore")
+    for package in ("mindspore", "onnxruntime", "openvino", "scikit-learn"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
     torch = torch_version(options.torch_python) if hasattr(options, "torch_python") else ""
     return {**found, "torch": torch} if torch else found

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import extract, fixed, growth, measure, photos, predict, setting, table
+from benchmarks import extract, fixed, growth, linear, measure, photos, predict, setting, table
 from benchmarks.__main__ import CASES, build_parser
 from benchmarks.measure import Done
 from mstl.models import key_mapping
 from mstl.models.bodies import find_bodies
 from tests.conftest import write_folder, write_photo
 
-DATA = {"fixed", "finetune", "extract", "predict", "growth", "pipeline"}
+DATA = {"fixed", "linear", "finetune", "extract", "predict", "growth", "pipeline"}
 
 
 def parse(*arguments):
@@ -44,6 +44,8 @@ def test_options_are_read():
     assert parse("fixed", "--data", "d", "--against", "").against == ()
     assert parse("finetune", "--data", "d", "--models", "resnet18").models == ("resnet18",)
     assert parse("growth", "--data", "d", "--counts", 1000, 10000).counts == [1000, 10000]
+    assert parse("extract", "--data", "d", "--model", "efficientnet_lite0").model == setting.LITE0
+    assert parse("linear", "--data", "d").photos is None and parse("linear", "--data", "d").precision == "auto"
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,8 @@ def test_options_are_read():
         ["fixed", "--data", "d", "--against", "keras"],
         ["finetune", "--data", "d", "--against", "tutorial"],
         ["fixed", "--data", "d", "--repeats", "0"],
+        ["fixed", "--data", "d", "--model", "efficientnet_lite0"],
+        ["linear", "--data", "d", "--photos", "0"],
         ["nothing"],
     ],
 )
@@ -203,6 +207,11 @@ def test_varied_photos_are_all_different(data, tmp_path):
     assert {index for _, index in train} == {index for _, index in val} == {0, 1}
 
 
+def test_few_varied_photos_are_of_all_classes(data, tmp_path):
+    folder = photos.varied(data, 5, tmp_path / "few", (40, 30))
+    assert {index for _, index in photos.listed(folder / "train")[0]} == {0, 1}
+
+
 def test_crops_stay_in_the_photo_and_in_their_limits():
     rng = np.random.default_rng(0)
     shares = []
@@ -300,6 +309,112 @@ def test_growth_by_hand(counts, seconds, met, monkeypatch):
     assert memory.ours == 100 and memory.met is (True if counts == (400, 4000) else None)
 
 
+def forward_runs(**milliseconds):
+    return {side.replace("_", " "): [done(1, ms_of_calls=times, mean=0.5)] for side, times in milliseconds.items()}
+
+
+def test_frozen_forwards_by_hand():
+    """82 GFLOP/s: 100 ms for a ResNet-50. The quickest calls count; the medians stand beside them."""
+    runs = forward_runs(mindspore_fp32=[130, 120], onnxruntime_fp32=[108, 99, 100])
+    runs |= {extract.BF16: [done(1, ms_of_calls=[60], mean=0.5)], extract.ALONE: [done(1, ms_of_calls=[96], mean=0.4)]}
+    rows = {
+        row.what.removeprefix("frozen forward, resnet50: "): row
+        for row in extract.compare("resnet50", runs, {"gflops": 82})
+    }
+    fp32, bf16 = rows["onnxruntime fp32 / 8.2 GFLOP at the peak"], rows["openvino bf16 / 8.2 GFLOP at the peak"]
+    assert (fp32.ratio, fp32.target, fp32.met) == (0.99, "ratio <= 1", True)
+    assert (bf16.ratio, bf16.target, bf16.met) == (0.6, "ratio <= 0.55", False)
+    alone = rows["onnxruntime fp32 / ONNX Runtime alone"]
+    assert (alone.ours, alone.theirs, alone.target, alone.met) == (99, 96, "ratio <= 1.05", True)
+    assert rows["onnxruntime fp32 / ONNX Runtime alone, medians"].ours == 100
+    assert rows["mindspore fp32 / ONNX Runtime alone"].target == ""
+    assert rows["mean of the features: ONNX Runtime alone / mindspore fp32"].ratio == 0.8
+    assert not any("PyTorch" in what for what in rows)
+
+
+def test_a_linear_classifier_by_hand():
+    """The quickest run without its own head's time is not the quickest run."""
+    runs = {
+        linear.FIRST: [done(25, 900), done(26, 800)],
+        linear.SECOND: [done(8), done(9)],
+        linear.LINES: [done(20, 500), done(21)],
+    }
+    heads = {
+        linear.FIRST: [
+            {"head_seconds": 2, "accuracy": 0.99, "engine": "e fp32"},
+            {"head_seconds": 5, "accuracy": 0.97, "engine": "e fp32"},
+        ],
+        linear.SECOND: [{"head_seconds": 1, "accuracy": 0.9, "engine": "e fp32"}] * 2,
+        linear.LINES: [{"head_seconds": 1, "accuracy": 0.98}] * 2,
+    }
+    rows = {row.what.partition(": ")[2]: row for row in linear.compare(2400, runs, heads)}
+    first = rows["mstl, first run (e fp32) / thirty lines"]
+    assert (first.ours, first.theirs, first.target, first.met) == (25, 20, "ratio <= 1.25", True)
+    without = rows["mstl, first run (e fp32) / thirty lines, without the head's training"]
+    assert (without.ours, without.theirs, without.target, without.met) == (21, 19, "ratio <= 1.1", False)
+    accuracy = rows["mstl, first run (e fp32) / thirty lines, accuracy"]
+    assert (accuracy.ours, accuracy.theirs, accuracy.met) == (pytest.approx(0.98), 0.98, True)
+    assert rows["mstl, second run (e fp32) / thirty lines"].met is False
+    assert not rows["mstl, second run (e fp32) / thirty lines, accuracy"].met
+    assert {row.target for row in linear.compare(600, runs, heads)} == {"", ">= theirs - 0.01"}
+
+
+def test_the_linear_case_on_a_few_photos(data, tmp_path, monkeypatch, capsys):
+    """The thirty lines run as they are, on a model that gives each photo's colours; mstl's part is not run here."""
+    helper = pytest.importorskip("onnx").helper
+    for package in ("onnxruntime", "sklearn"):
+        pytest.importorskip(package)
+    shape, homes = ["n", 3, 224, 224], []
+
+    def run_own(self, job, *arguments):
+        values = [helper.make_tensor_value_info(name, 1, size) for name, size in (("x", shape), ("y", ["n", 3, 1, 1]))]
+        node = helper.make_node("ReduceMean", ["x"], ["y"], axes=[2, 3])
+        model = helper.make_model(
+            helper.make_graph([node], "g", values[:1], values[1:]),
+            opset_imports=[helper.make_opsetid("", 17)],
+            ir_version=8,
+        )
+        arguments[-1].write_bytes(model.SerializeToString())
+
+    def mstl_training(setting, data, weights, home, model, **options):
+        assert options == {"recipe": "linear", "precision": "auto"} and model == "efficientnet_lite0"
+        homes.append((home, len(list(home.iterdir()))))
+        (home / "features").touch()
+        out = setting.new_folder("run")
+        (out / "history.json").write_text(
+            json.dumps([{"seconds": 1, "val_accuracy": accuracy} for accuracy in (1, 0.5)])
+        )
+        (out / "config.json").write_text(json.dumps({"record": {"engine": {"engine": "e", "precision": "fp32"}}}))
+        return done(10, 100), out
+
+    monkeypatch.setattr(setting.Setting, "run_own", run_own)
+    monkeypatch.setattr(setting.Setting, "weights", lambda self, model: "w.pth")
+    monkeypatch.setattr(setting.Setting, "limits", lambda self, _: {"gflops": 1.0, "photos_per_second": 1.0})
+    monkeypatch.setattr(setting, "mstl_training", mstl_training)
+    options = parse("linear", "--data", data, "--photos", 10, "--repeats", 1, "--out", tmp_path / "linear.json")
+    options.run(options)
+    found = json.loads((tmp_path / "linear.json").read_text())
+    assert [files for _, files in homes] == [0, 1], "the second run finds what the first one has kept"
+    lines = found["runs"]["heads"][0]["thirty lines"]
+    assert lines[0]["accuracy"] == 1.0 and 0 < lines[0]["head_seconds"] < found["runs"]["thirty lines"][0]["seconds"]
+    assert found["rows"][1]["ours"] == 8 and "| linear, 10 photos: mstl, first run (e fp32)" in capsys.readouterr().out
+
+
+def test_the_thirty_lines_see_what_mstl_sees(tmp_path):
+    """Their pixels are those that the weights are made for; mstl's decoder differs by rounding alone."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("sklearn")
+    from benchmarks.thirty_lines import pixels
+    from mstl.data.loading.pixels import model_input
+    from mstl.models.pretrained import LITE0_PREPROCESSING
+
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 400, 3)).astype(np.uint8)).save(tmp_path / "a.png")
+    theirs, ours = pixels(tmp_path / "a.png"), model_input(tmp_path / "a.png", LITE0_PREPROCESSING)
+    assert theirs.shape == ours.shape and np.abs(theirs - ours).mean() < 0.01
+    code = (measure.ROOT / "benchmarks" / "thirty_lines.py").read_text().split('"""', 2)[2]
+    assert len([line for line in code.splitlines() if line.strip() and '"""' not in line]) <= 30
+
+
 def test_arithmetic_of_an_image():
     """Two operations for each weight of a convolution or the head, at each place of its output."""
     for model, shapes in ((name, torchvision_shapes(name)) for name in ("resnet18", "resnet50")):
@@ -312,6 +427,29 @@ def test_arithmetic_of_an_image():
                     place *= 2  # the stride comes after it
                 flop += 2 * int(np.prod(shape)) * place**2
         assert extract.GFLOP[model] == pytest.approx(flop / 1e9, rel=0.01)
+
+
+def test_arithmetic_of_efficientnet_lite0():
+    """By the table of its paper: kernel, stride, expansion, channels of each block."""
+    blocks = [
+        (3, 1, 1, 16),
+        (3, 2, 6, 24),
+        (3, 1, 6, 24),
+        (5, 2, 6, 40),
+        (5, 1, 6, 40),
+        (3, 2, 6, 80),
+        *[(3, 1, 6, 80)] * 2,
+    ]
+    blocks += [(5, 1, 6, 112)] * 3 + [(5, 2, 6, 192), *[(5, 1, 6, 192)] * 3, (3, 1, 6, 320)]
+    side, inputs, products = 112, 32, 3 * 32 * 9 * 112**2
+    for kernel, stride, expansion, channels in blocks:
+        width = inputs * expansion
+        products += inputs * width * side**2 * (expansion > 1)
+        side //= stride
+        products += width * (kernel**2 + channels) * side**2
+        inputs = channels
+    products += 320 * 1280 * side**2 + 1280 * 1000
+    assert side == 7 and extract.GFLOP["efficientnet_lite0"] == pytest.approx(2 * products / 1e9, rel=0.01)
 
 
 def torchvision_shapes(model, classes=1000):
@@ -420,15 +558,34 @@ def test_a_step_of_mstl_trains_the_whole_net(data):
     assert (net.conv1.weight.asnumpy() != before).any()
 
 
-def test_the_frozen_forward_gives_the_pooled_features(data):
+@pytest.mark.parametrize("engine", ["mindspore", "onnxruntime"])
+def test_the_frozen_forward_gives_the_pooled_features(engine, data, tmp_path, monkeypatch):
+    """By each engine; and so does its graph in ONNX Runtime alone."""
     import mindspore as ms
 
-    from benchmarks.mstl_side import frozen_forward
+    from benchmarks import mstl_side
     from mstl import build_model
 
+    if engine == "onnxruntime":
+        pytest.importorskip("onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
     net = build_model("resnet18", 2)
     images = photos.eval_batch(data / "train", 3)
     net.set_train(False)
     expected = net.forward_features(ms.Tensor(images)).asnumpy().mean((2, 3))
-    features = frozen_forward(net)(images).reshape(3, -1)
-    assert features == pytest.approx(expected, abs=1e-3 * np.abs(expected).max())
+    forward = mstl_side.frozen_forward(net, engine, "fp32")
+    allowed = 1e-3 * np.abs(expected).max()
+    assert forward(images).reshape(3, -1) == pytest.approx(expected, abs=allowed)
+    assert forward.engines.choice.engine == engine
+    if engine == "onnxruntime":
+        monkeypatch.setattr(mstl_side, "build", lambda options: net)
+        mstl_side.graph(argparse.Namespace(out=tmp_path / "graph.onnx"))
+        session = onnxruntime.InferenceSession(tmp_path / "graph.onnx")
+        (alone,) = session.run(None, {session.get_inputs()[0].name: images})
+        assert alone.reshape(3, -1) == pytest.approx(expected, abs=allowed)
+
+
+def test_mindspore_is_the_first_engine():
+    from benchmarks.mstl_side import engines
+
+    assert engines(None)[0] == ("mindspore", "fp32")
