@@ -17,7 +17,7 @@ RECORD = "record"  # key in config.json, beside the settings: what a run notes o
 SEEDS = 2**32  # that MindSpore and NumPy accept
 
 FreezeName = Literal["backbone", "none", "stem", "layer1", "layer2", "layer3", "layer4", "BN"]
-OptimizerName = Literal["momentum", "sgd", "adam", "adamw", "lamb"]
+OptimizerName = Literal["momentum", "sgd", "adam", "adamw", "lamb", "lbfgs"]
 ScheduleName = Literal["constant", "step", "cosine", "one-cycle", "polynomial"]
 ModeName = Literal["auto", "graph", "pynative"]
 AugmentName = Literal["tutorial", "food", "light", "strong", "none"]
@@ -92,7 +92,11 @@ class TrainConfig:
     views: int | None = option(
         None, "Model", "Views of each image in the feature cache: the centre crop, then augmented ones."
     )
-    optimizer: OptimizerName | None = option(None, "Training", "Optimizer.")
+    optimizer: OptimizerName | None = option(
+        None,
+        "Training",
+        "Optimizer; lbfgs solves for the head, with a weight decay that suits held-out images.",
+    )
     lr: float | None = option(None, "Main", "Learning rate.")
     momentum: float | None = option(None, "Training", "Momentum, from 0 to below 1, of --optimizer momentum and sgd.")
     weight_decay: float | None = option(None, "Regularisation", "Weight decay (not on BatchNorm or biases).")

@@ -28,6 +28,7 @@ class ImageSet:
             ImageFolderDataset; None otherwise.
         warnings: What is wrong with the data, one text each; only of training images.
         left_out: The files of the dataset that are not used; only of training images.
+        groups: A number for each image, which versions of one picture share; only of training images.
     """
 
     samples: tuple[Sample, ...]
@@ -35,6 +36,7 @@ class ImageSet:
     folder: Path | None = None
     warnings: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    groups: tuple[int, ...] | None = None
 
     @classmethod
     def from_paths(
@@ -105,7 +107,9 @@ class ImageSet:
 
 def subset(images: ImageSet, indices: Iterable[int] | NDArray[np.int64]) -> ImageSet:
     """Some images of a set, as a set."""
-    return dataclasses.replace(images, samples=tuple(images.samples[index] for index in indices), folder=None)
+    kept = [int(index) for index in indices]
+    groups = None if images.groups is None else tuple(images.groups[index] for index in kept)
+    return dataclasses.replace(images, samples=tuple(images.samples[at] for at in kept), folder=None, groups=groups)
 
 
 def content_digest(path: str) -> str:

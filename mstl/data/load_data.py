@@ -135,12 +135,17 @@ def divided(
     test = None if found.test is None else held_out_set(found.test, checked.usable["test"], classes)
     if found.val is None:
         samples, held_out = split_samples(samples, checked.groups, val_split, seed, found.train.where)
-        train = ImageSet(samples, classes, None, warnings, left_out)
+        train = ImageSet(samples, classes, None, warnings, left_out, groups_of(samples, checked))
         return DataSplits(train, ImageSet(held_out, classes, None, warnings), test, "split")
     folder = folder_for_mindspore(found.train.folder, samples, classes)
-    train = ImageSet(samples, classes, folder, warnings, left_out)
+    train = ImageSet(samples, classes, folder, warnings, left_out, groups_of(samples, checked))
     val_set = held_out_set(found.val, checked.usable["val"], classes)
     return DataSplits(train, val_set, test, "test" if found.val_is_test else "val")
+
+
+def groups_of(samples: Sequence[Sample], checked: CheckedDataset) -> tuple[int, ...]:
+    """A number for each sample, which versions of one picture share."""
+    return tuple(checked.groups[sample.path] for sample in samples)
 
 
 def held_out_set(split: Split, samples: tuple[Sample, ...], classes: tuple[str, ...]) -> ImageSet:

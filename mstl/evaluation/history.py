@@ -6,7 +6,7 @@ from typing import TypedDict
 
 class _Always(TypedDict):
     epoch: int
-    lr: float
+    lr: float | None
     train_loss: float
     val_loss: float
     val_accuracy: float
@@ -19,7 +19,8 @@ class _Always(TypedDict):
 class EpochRow(_Always, total=False):
     """What a run knows of an epoch; ``history.json`` holds a list of these.
 
-    ``epoch`` counts from 1, ``lr`` is the base learning rate of the last step, losses are in nats, the others from 0
+    ``epoch`` counts from 1, ``lr`` is the base learning rate of the last step, None where the head
+    was solved for, losses are in nats, the others from 0
     to 1. ``val_recall`` and ``val_f1`` are by class, None where the class has no images. ``val_top5`` is there with
     more than five classes.
     """

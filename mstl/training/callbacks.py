@@ -101,7 +101,8 @@ class TensorBoard:
             self.writer = self.make_writer(str(self.folder))
         row = state.history[-1]
         for key in ("lr", "train_loss", "val_loss", "val_accuracy", "val_macro_f1"):
-            self.writer.add_scalar(key, row[key], row["epoch"])
+            if row[key] is not None:
+                self.writer.add_scalar(key, row[key], row["epoch"])
 
     def on_end(self, state: TrainState) -> None:
         """Write what is still buffered."""

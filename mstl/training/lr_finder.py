@@ -3,6 +3,7 @@
 Smith, "Cyclical Learning Rates for Training Neural Networks", 2017; the suggestion is fastai's "steepest".
 """
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstl.config import TrainConfig
+from mstl.errors import MstlError
 from mstl.runtime import mindspore_thread
 from mstl.training.setup import prepare
 
@@ -30,8 +32,12 @@ def lr_find(config: TrainConfig, steps: int = 60) -> tuple[NDArray[np.float64], 
         Learning rates, smoothed losses in nats, and the suggestion: where the loss falls most steeply.
 
     Raises:
-        MstlError: Settings, data or weights are invalid.
+        MstlError: Settings, data or weights are invalid, or the optimizer takes no steps.
     """
+    if config.optimizer == "lbfgs":
+        raise MstlError("optimizer lbfgs has no learning rate to be found: give another one, such as momentum")
+    if config.recipe == "linear" and config.optimizer is None:
+        config = dataclasses.replace(config, optimizer="momentum")
     run = prepare(config)
     phase, processes = run.state.phase, run.processes
     phase.freeze.set_train()

@@ -3,8 +3,8 @@
 MindSpore's optimizers are made here with every argument explicit, because their defaults change between releases.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import mindspore as ms
@@ -99,6 +99,18 @@ def stage_parameters(model: Classifier) -> dict[str, list[ms.Parameter]]:
     backbone = {id(parameter) for parameters in by_stage.values() for parameter in parameters}
     by_stage["head"] = [parameter for parameter in model.get_parameters() if id(parameter) not in backbone]
     return by_stage
+
+
+@dataclass(frozen=True)
+class Unstepped:
+    """In the place of an Optimizer where the parameters are solved for: there are no steps, and no state.
+
+    Attributes:
+        groups: What is solved for.
+    """
+
+    groups: Sequence[ParameterGroup]
+    state: Mapping[str, ms.Parameter] = field(default_factory=dict)
 
 
 class Optimizer:

@@ -7,7 +7,7 @@ from mstl.models.contract import Classifier
 from mstl.runtime.processes import ProcessGroup
 from mstl.training.freeze import Freeze
 from mstl.training.head_step import IN_GRAPHS, HeadStep
-from mstl.training.optimizers import Optimizer, make_groups
+from mstl.training.optimizers import Optimizer, Unstepped, make_groups
 from mstl.training.recipes import ResolvedConfig
 from mstl.training.schedules import lr_factor
 from mstl.training.train_step import TrainStep, soft_cross_entropy
@@ -31,7 +31,7 @@ class Phase:
     Attributes:
         freeze: Which layers are frozen.
         optimizer: Updates the others.
-        train_step: Takes in a batch.
+        train_step: Takes in a batch; not there if the head is solved for.
         loss_scaler: Scales the loss where gradients are computed in float16; None for float32.
     """
 
@@ -49,16 +49,20 @@ class Phase:
         self.first_epoch = first_epoch
         self.is_unfrozen = bool(config.unfreeze_at) and first_epoch >= config.unfreeze_at
         self.freeze = Freeze(model, "none" if self.is_unfrozen else config.freeze)
+        self.optimizer: Optimizer | Unstepped
+        self.loss_scaler = None if config.amp == "O0" else ms.amp.DynamicLossScaler(2**16, 2, 1000)
+        if config.optimizer == "lbfgs":
+            self.optimizer = Unstepped(make_groups(model))
+            return
         groups = make_groups(model, config.layer_decay)
         self.optimizer = Optimizer(config.optimizer, groups, config.momentum, config.weight_decay)
-        self.loss_scaler = None if config.amp == "O0" else ms.amp.DynamicLossScaler(2**16, 2, 1000)
-        self.train_step = self.make_train_step(class_weights, processes, num_batches)
+        self.train_step = self.make_train_step(self.optimizer, class_weights, processes, num_batches)
 
     def make_train_step(
-        self, class_weights: ArrayLike | None, processes: ProcessGroup, num_batches: int
+        self, optimizer: Optimizer, class_weights: ArrayLike | None, processes: ProcessGroup, num_batches: int
     ) -> TrainStep | HeadStep:
         """The training step: compiled as a whole, its gradients alone, or not at all."""
-        config, optimizer, trained_part = self.config, self.optimizer, self.freeze.trained_part
+        config, trained_part = self.config, self.freeze.trained_part
         batch_size = config.batch_size // processes.size if self.uses_graph_mode(num_batches) else 0
         loss, reduce = soft_cross_entropy(class_weights), processes.gradient_mean()
         is_plain = config.accumulate == 1 and reduce is None and self.loss_scaler is None

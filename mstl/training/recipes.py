@@ -12,6 +12,7 @@ from mstl.config import AugmentName, BestMetric, FreezeName, OptimizerName, Reci
 from mstl.errors import MstlError
 from mstl.models.pretrained import find_entry
 from mstl.models.weights_files import local_path
+from mstl.training.solved_settings import LINEAR, linear, solve
 
 if TYPE_CHECKING:
 
@@ -114,8 +115,7 @@ RECIPES: dict[RecipeName, Settings] = {
         "lr_gamma": 0.5,
         "best": "accuracy",
     },
-    # A linear classifier on frozen features, trained to convergence
-    "linear": {"epochs": 40, "augment": "light", "freeze": "backbone", "lr": 0.03, "schedule": "cosine"},
+    "linear": LINEAR,
     # The head first, then all layers, with smaller learning rates towards the input (after fastai's fine_tune)
     "finetune": {
         "epochs": 8,
@@ -129,6 +129,7 @@ RECIPES: dict[RecipeName, Settings] = {
     },
 }
 FEW, MANY = 2_000, 20_000  # training images
+MOST_VIEWS = 3  # of each image in the feature cache, unless the user wants more
 
 
 def auto_settings(num_images: int, num_classes: int) -> tuple[Settings, str]:
@@ -168,28 +169,31 @@ def resolve(config: TrainConfig, num_images: int, num_classes: int) -> tuple[Res
         recipe.
 
     Raises:
-        MstlError: The user unfreezes the model after the last epoch.
+        MstlError: The user unfreezes the model after the last epoch, or settings do not go together.
     """
-    if config.recipe == "auto":
-        chosen, reason = auto_settings(num_images, num_classes)
-    else:
-        chosen, reason = RECIPES[config.recipe], "as named"
+    is_auto = config.recipe == "auto"
+    chosen, reason = auto_settings(num_images, num_classes) if is_auto else (RECIPES[config.recipe], "as named")
     given = {key: value for key, value in dataclasses.asdict(config).items() if value is not None}
+    if config.recipe == "linear":
+        chosen, reason = linear(given)
     own = {**base_settings(given.get("model") or chosen.get("model")), **chosen}
     settings = {**own, **given}
     changed = {key for key, value in given.items() if key in own and value != own[key]}
     # Whoever says what to freeze means the whole run; but not by repeating a recipe that is named
-    says_freeze = "freeze" in changed or (config.recipe == "auto" and "freeze" in given)
+    says_freeze = "freeze" in changed or (is_auto and "freeze" in given)
     if says_freeze and "unfreeze_at" not in given and ("freeze" in changed or settings["unfreeze_at"]):
         settings["unfreeze_at"] = 0
         reason += f"; but freeze {config.freeze} holds for the whole run"
+    reason += solve(settings, given)
     reason += fit_unfreezing(settings, "unfreeze_at" in given)
-    if settings.get("lr") is None or ("lr" not in given and {"freeze", "optimizer"} & changed):
+    takes_steps = settings["optimizer"] != "lbfgs"
+    if takes_steps and (settings.get("lr") is None or ("lr" not in given and {"freeze", "optimizer"} & changed)):
         trained = "head" if settings["freeze"] == "backbone" and not settings["unfreeze_at"] else "all layers"
         kind = "adaptive" if settings["optimizer"] in ADAPTIVE else "gradient"
         settings["lr"] = DEFAULT_LR[trained, kind]
     if settings["views"] is None:
-        settings["views"] = default_views(num_images, settings["augment"], settings["epochs"])
+        passes = settings["epochs"] if takes_steps else MOST_VIEWS
+        settings["views"] = default_views(num_images, settings["augment"], passes)
     return cast(ResolvedConfig, dataclasses.replace(config, **settings)), reason
 
 
@@ -235,7 +239,7 @@ def default_views(num_images: int, augment: AugmentName, epochs: int) -> int:
     On the 245 images of ants and bees, a single view costs 0.01 of the accuracy of new augmentations in each epoch,
     three views cost nothing (means of six seeds). Larger datasets vary enough by themselves.
     """
-    return min(3, epochs) if num_images < 1000 and augment != "none" else 1
+    return min(MOST_VIEWS, epochs) if num_images < 1000 and augment != "none" else 1
 
 
 def early_setting(config: TrainConfig, key: Literal["data", "model"]) -> str:

@@ -11,6 +11,24 @@ from mstl.models.weights_source import WeightsSource
 
 
 @dataclass(frozen=True)
+class HeadRecord:
+    """How the weight decay of a head was chosen that was solved for.
+
+    Attributes:
+        folds: How many fifths of the images were held out, each in turn; 0 if there was nothing to hold out.
+        trials: Pairs of a weight decay and the mean cross entropy of held-out images with it, in nats.
+    """
+
+    folds: int
+    trials: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "HeadRecord":
+        """From what JSON made of it."""
+        return cls(int(values["folds"]), tuple((float(decay), float(loss)) for decay, loss in values["trials"]))
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """What a run used; None stands for what is not recorded, and so unknown.
 
@@ -23,6 +41,7 @@ class RunRecord:
         validated_on: What the validation images were; see :class:`mstl.data.load_data.DataSplits`.
         test_images: Number of images of the test split; 0 if there is none.
         engine: What computed the frozen layers and the validation.
+        head: How the weight decay was chosen; None where the settings gave it.
     """
 
     manifest: str | None = None
@@ -31,6 +50,7 @@ class RunRecord:
     validated_on: ValidatedOn | None = None
     test_images: int | None = None
     engine: Choice | None = None
+    head: HeadRecord | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
@@ -45,4 +65,6 @@ class RunRecord:
             kept["weights"] = WeightsSource.from_dict(kept["weights"])
         if kept.get("engine") is not None:
             kept["engine"] = Choice.from_dict(kept["engine"])
+        if kept.get("head") is not None:
+            kept["head"] = HeadRecord.from_dict(kept["head"])
         return cls(**kept)

@@ -103,8 +103,11 @@ class SavedRun:
             config: The user's settings.
 
         Raises:
-            MstlError: The user sets another value than the run has, for a setting that must not change.
+            MstlError: The user sets another value than the run has, for a setting that must not change; or nothing is
+                left to do.
         """
+        if self.config["optimizer"] == "lbfgs":
+            raise MstlError(f"nothing to resume at {self.folder}: its head is solved for, once and for all")
         fields = ((item.name, item.default, getattr(config, item.name)) for item in dataclasses.fields(config))
         given = {name: value for name, default, value in fields if value != default and name != "out"}
         for name in set(WHERE) & given.keys():

@@ -115,10 +115,11 @@ def make_loaders(
     processes: ProcessGroup,
 ) -> tuple[Loader, Loader]:
     """The loaders of this process's share of the training and of the validation images."""
+    batch_size = config.batch_size or recipes.BASE["batch_size"]  # of features, if the head is solved for
     train_loader = Loader(
         train_set,
         train_transforms(preprocessing, config.augment),
-        config.batch_size // processes.size,
+        batch_size // processes.size,
         config.seed,
         workers=config.workers,
         sampler=None if config.sampler == "shuffle" else config.sampler,
@@ -128,7 +129,7 @@ def make_loaders(
     val_loader = Loader(
         val_set,
         eval_transforms(preprocessing),
-        config.batch_size,
+        batch_size,
         workers=config.workers,
         num_shards=processes.size,
         shard_id=processes.rank,
@@ -140,12 +141,19 @@ def check_device(config: ResolvedConfig, device: str, processes: ProcessGroup) -
     """Check that device and number of processes suit the settings.
 
     Raises:
-        MstlError: The device lacks mixed precision or LAMB, or the processes cannot share a batch.
+        MstlError: The device lacks mixed precision or LAMB, or the processes cannot share a batch or the solver.
     """
     if config.amp != "O0" and device not in MIXED_PRECISION_DEVICES:
         raise MstlError(f"--amp {config.amp} needs {' or '.join(MIXED_PRECISION_DEVICES)}; on {device} use --amp O0")
     if config.optimizer == "lamb" and device == "CPU":
         raise MstlError("MindSpore has no LAMB for the CPU; use --optimizer adamw")
+    if config.optimizer == "lbfgs":
+        if processes.size > 1:
+            raise MstlError(
+                f"optimizer lbfgs solves for the head in one process, not in {processes.size}: leave out --nproc, or "
+                "add --optimizer momentum"
+            )
+        return
     if config.batch_size % processes.size:
         raise MstlError(
             f"batch_size {config.batch_size} is no multiple of the {processes.size} processes that share it"
@@ -175,7 +183,9 @@ def log_setup(state: TrainState, device: str, processes: ProcessGroup, reason: s
         weights = [parameter for parameter in parameters if not parameter.name.endswith(BATCH_NORM_STATISTICS)]
         trained = sum(parameter.size for parameter in weights if parameter.requires_grad)
         frozen = sum(parameter.size for parameter in weights) - trained
-        learning_rate = f"{config.lr * scales[stage]:.2g}" if stage in scales else "-"
+        learning_rate = "-" if stage not in scales else "solved for"
+        if stage in scales and config.optimizer != "lbfgs":
+            learning_rate = f"{config.lr * scales[stage]:.2g}"
         logger.info("%-8s %12s %12s %14s", stage, f"{trained:,}", f"{frozen:,}", learning_rate)
     if config.unfreeze_at:
         logger.info("all layers are trained from epoch %d on", config.unfreeze_at)

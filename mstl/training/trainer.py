@@ -1,13 +1,11 @@
 """The training loop: ``run_training`` is a whole run, to be read from top to bottom."""
 
-import contextlib
 import logging
 import signal
-import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from os import PathLike
-from typing import TypeVar, cast
+from typing import cast
 
 import mindspore as ms
 import numpy as np
@@ -17,23 +15,19 @@ from mstl.config import TrainConfig
 from mstl.evaluation.history import EpochRow
 from mstl.evaluation.metrics import Evaluation
 from mstl.runtime import mindspore_thread, stopping
-from mstl.runtime.processes import ProcessGroup
 from mstl.training import run_dir
 from mstl.training.best_epoch import recall_best
 from mstl.training.callbacks import default_callbacks, notify
 from mstl.training.diverged import Diverged
+from mstl.training.epoch import train_epoch
 from mstl.training.resume import restore_parameters
 from mstl.training.run import TrainingRun
 from mstl.training.setup import prepare
 from mstl.training.snapshot import Snapshot
+from mstl.training.solved_head import solve_head
 from mstl.training.state import TrainState
 
 logger = logging.getLogger("mstl")
-T = TypeVar("T")
-
-# Losses that are read from the device together. Reading each one would make it wait for the processor at every step;
-# reading none would let the processor run ahead by a whole epoch, with all its batches in memory.
-LOSSES_PER_READ = 16
 
 
 @mindspore_thread.held()
@@ -125,7 +119,8 @@ def train(run: TrainingRun, callbacks: Iterable[object], resumed: bool) -> None:
         if epoch == state.config.unfreeze_at:
             run.begin_phase(epoch)
             run.compute_features()
-        train_loss, learning_rate = train_epoch(run, epoch)
+        is_solved = state.config.optimizer == "lbfgs"
+        train_loss, learning_rate = (solve_head(run), None) if is_solved else train_epoch(run, epoch)
         run.average_statistics()
         with state.ema_applied(), np.errstate(over="ignore", invalid="ignore"):  # which the next lines look at
             evaluation = run.validate()
@@ -139,48 +134,6 @@ def train(run: TrainingRun, callbacks: Iterable[object], resumed: bool) -> None:
         if ended:
             logger.info(state.stop)
             break
-
-
-def train_epoch(run: TrainingRun, epoch: int) -> tuple[float, float]:
-    """Train for one epoch.
-
-    Returns:
-        The mean loss over the images of all processes, and the base learning rate of the last step.
-    """
-    state, phase, num_batches = run.state, run.state.phase, len(run.train_loader)
-    phase.freeze.set_train()
-    loss_sum, images, learning_rate = 0.0, 0, 0.0
-    # Several processes stop only together, where they read. On a CPU, steps are slow and nothing runs ahead: at each
-    is_shared_cpu = run.processes.size > 1 and ms.get_context("device_target") == "CPU"
-    losses_per_read = 1 if is_shared_cpu else LOSSES_PER_READ
-    unread: list[tuple[ms.Tensor, int]] = []
-    with progress_bar(run.batches(epoch), num_batches, f"epoch {epoch}", run.processes) as batches:
-        for index, (inputs, targets, size) in enumerate(batches):
-            is_last = index + 1 == num_batches
-            learning_rate = phase.learning_rate(epoch - 1 + index / num_batches)
-            unread.append((phase.train_step(inputs, targets, learning_rate, last=is_last), size))
-            if state.ema is not None and phase.train_step.has_updated:
-                state.ema.update(phase.freeze.frozen_ids)
-            images += size
-            if len(unread) == losses_per_read or is_last:
-                losses = [float(loss.asnumpy()) for loss, _ in unread]
-                agree_to_go_on(run, bool(np.isfinite(losses).all()), epoch, learning_rate)
-                loss_sum += sum(loss * size for loss, (_, size) in zip(losses, unread, strict=True))
-                unread.clear()
-            elif run.processes.size == 1:
-                stopping.check()
-    total_loss, total_images = run.processes.sum(np.array([loss_sum, float(images)]))
-    return float(total_loss / total_images), learning_rate
-
-
-def agree_to_go_on(run: TrainingRun, is_finite: bool, epoch: int, learning_rate: float) -> None:
-    """End the epoch in all processes, if one of them was asked to stop or has a loss that is not finite."""
-    request = stopping.REQUEST
-    is_stopped, has_diverged = run.processes.any(request.signum is not None, not is_finite)
-    if has_diverged:
-        raise Diverged(run.state, epoch, learning_rate, "the training loss is")
-    if is_stopped:
-        raise stopping.Stopped(request.signum or signal.SIGTERM)
 
 
 def finish_epoch(state: TrainState, row: EpochRow, evaluation: Evaluation) -> None:
@@ -199,7 +152,9 @@ def finish_epoch(state: TrainState, row: EpochRow, evaluation: Evaluation) -> No
         state.best_evaluation = evaluation
 
 
-def epoch_row(epoch: int, learning_rate: float, train_loss: float, evaluation: Evaluation, started: float) -> EpochRow:
+def epoch_row(
+    epoch: int, learning_rate: float | None, train_loss: float, evaluation: Evaluation, started: float
+) -> EpochRow:
     """The row in the history of an epoch that started then, on the performance counter, and ends now."""
     by_class = {
         f"val_{metric}": {
@@ -237,13 +192,3 @@ def end_early(run: TrainingRun, request: KeyboardInterrupt) -> None:
     restore_parameters(state.model, read_checkpoint(state.folder / "last.ckpt")[0])
     goes_on = f"{state.resume_command} goes on" if done < total else "all are finished"
     logger.warning("stopped after epoch %d of %d: %s", done, total, goes_on)
-
-
-@contextlib.contextmanager
-def progress_bar(items: Iterable[T], total: int, label: str, processes: ProcessGroup) -> Iterator[Iterable[T]]:
-    """The same items, with a progress bar on stderr while they are iterated over, if that is a terminal."""
-    from tqdm import tqdm
-
-    silent = not (processes.is_first and sys.stderr.isatty())
-    with tqdm(items, total=total, desc=label, unit="batch", leave=False, disable=silent) as bar:
-        yield bar

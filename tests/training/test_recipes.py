@@ -86,6 +86,9 @@ def test_nothing_is_left_open():
         config, why = resolve(TrainConfig(recipe=name), 500, 4)
         assert why
         may_be_open = {"val", "path_column", "label_column", "images", "image_size", "workers", "out"}
+        if config.optimizer == "lbfgs":
+            may_be_open |= {"batch_size", "lr", "momentum", "weight_decay", "schedule", "lr_step", "lr_gamma"}
+            may_be_open |= {"warmup", "layer_decay"}
         assert {key for key, value in config.to_dict().items() if value is None} <= may_be_open
 
 
@@ -117,6 +120,48 @@ def test_who_says_what_to_freeze_means_the_whole_run():
     assert "freeze none holds for the whole run" in resolve(TrainConfig(freeze="none"), 300, 2)[1]
     assert "holds" not in resolve(TrainConfig(freeze="backbone"), 300, 2)[1]
     assert resolve(TrainConfig(recipe="finetune", freeze="layer1", unfreeze_at=2), 300, 2)[0].unfreeze_at == 2
+
+
+def test_linear_solves_unless_steps_are_asked_for():
+    solved, why = resolve(TrainConfig(recipe="linear"), 300, 2)
+    assert (solved.optimizer, solved.epochs, solved.views, solved.lr, solved.weight_decay) == (
+        "lbfgs",
+        1,
+        3,
+        None,
+        None,
+    )
+    assert "solved for by L-BFGS" in why
+    assert resolve(TrainConfig(recipe="linear", weight_decay=0.3, smoothing=0.1), 300, 2)[0].weight_decay == 0.3
+    for said in ({"epochs": 9}, {"ema": 0.9}, {"freeze": "layer4"}, {"cache": False}, {"weight_decay": 0.0}):
+        stepped, why = resolve(TrainConfig(recipe="linear", **said), 300, 2)
+        assert (stepped.optimizer, stepped.schedule) == ("momentum", "cosine")
+        assert f"lbfgs has no {next(iter(said))}" in why
+    steps, why = resolve(TrainConfig(recipe="linear", optimizer="momentum"), 300, 2)
+    assert (steps.epochs, steps.lr, steps.momentum, steps.batch_size) == (40, 0.03, 0.9, 18)
+    assert "lbfgs" not in why
+    assert resolve(TrainConfig(recipe="linear", optimizer="adam"), 300, 2)[0].lr == DEFAULT_LR["head", "adaptive"]
+
+
+@pytest.mark.parametrize(
+    "said", [{"epochs": 2}, {"lr": 0.1}, {"mixup": 0.2}, {"sampler": "balanced"}, {"mode": "graph"}, {"batch_size": 8}]
+)
+def test_what_lbfgs_does_not_have_is_refused(said):
+    ((name, value),) = said.items()
+    for recipe in ("auto", "linear", "finetune"):
+        with pytest.raises(MstlError, match=f"{name} {value!r} does not go with it") as caught:
+            resolve(TrainConfig(recipe=recipe, optimizer="lbfgs", **said), 300, 2)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(MstlError, match="weight_decay 0 does not go with it"):
+        resolve(TrainConfig(optimizer="lbfgs", weight_decay=0.0), 300, 2)
+
+
+def test_lbfgs_solves_for_the_head_in_any_recipe():
+    for recipe in NAMES:
+        config, _ = resolve(TrainConfig(recipe=recipe, optimizer="lbfgs"), 30_000, 2)
+        assert (config.freeze, config.unfreeze_at, config.mixup, config.epochs) == ("backbone", 0, 0, 1)
+        again, _ = resolve(TrainConfig(**config.to_dict()), 30_000, 2)  # from its config.json
+        assert again == config
 
 
 def all_of_their_own(num_images):

@@ -1,0 +1,73 @@
+"""One epoch of training: its batches, one after the other, until one of the processes has a reason to stop."""
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import mindspore as ms
+import numpy as np
+
+from mstl.runtime import stopping
+from mstl.runtime.processes import ProcessGroup
+from mstl.training.diverged import Diverged
+from mstl.training.run import TrainingRun
+
+T = TypeVar("T")
+
+# Losses that are read from the device together. Reading each one would make it wait for the processor at every step;
+# reading none would let the processor run ahead by a whole epoch, with all its batches in memory.
+LOSSES_PER_READ = 16
+
+
+def train_epoch(run: TrainingRun, epoch: int) -> tuple[float, float]:
+    """Train for one epoch.
+
+    Returns:
+        The mean loss over the images of all processes, and the base learning rate of the last step.
+    """
+    state, phase, num_batches = run.state, run.state.phase, len(run.train_loader)
+    phase.freeze.set_train()
+    loss_sum, images, learning_rate = 0.0, 0, 0.0
+    # Several processes stop only together, where they read. On a CPU, steps are slow and nothing runs ahead: at each
+    is_shared_cpu = run.processes.size > 1 and ms.get_context("device_target") == "CPU"
+    losses_per_read = 1 if is_shared_cpu else LOSSES_PER_READ
+    unread: list[tuple[ms.Tensor, int]] = []
+    with progress_bar(run.batches(epoch), num_batches, f"epoch {epoch}", run.processes) as batches:
+        for index, (inputs, targets, size) in enumerate(batches):
+            is_last = index + 1 == num_batches
+            learning_rate = phase.learning_rate(epoch - 1 + index / num_batches)
+            unread.append((phase.train_step(inputs, targets, learning_rate, last=is_last), size))
+            if state.ema is not None and phase.train_step.has_updated:
+                state.ema.update(phase.freeze.frozen_ids)
+            images += size
+            if len(unread) == losses_per_read or is_last:
+                losses = [float(loss.asnumpy()) for loss, _ in unread]
+                agree_to_go_on(run, bool(np.isfinite(losses).all()), epoch, learning_rate)
+                loss_sum += sum(loss * size for loss, (_, size) in zip(losses, unread, strict=True))
+                unread.clear()
+            elif run.processes.size == 1:
+                stopping.check()
+    total_loss, total_images = run.processes.sum(np.array([loss_sum, float(images)]))
+    return float(total_loss / total_images), learning_rate
+
+
+def agree_to_go_on(run: TrainingRun, is_finite: bool, epoch: int, learning_rate: float) -> None:
+    """End the epoch in all processes, if one of them was asked to stop or has a loss that is not finite."""
+    request = stopping.REQUEST
+    is_stopped, has_diverged = run.processes.any(request.signum is not None, not is_finite)
+    if has_diverged:
+        raise Diverged(run.state, epoch, learning_rate, "the training loss is")
+    if is_stopped:
+        raise stopping.Stopped(request.signum or signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def progress_bar(items: Iterable[T], total: int, label: str, processes: ProcessGroup) -> Iterator[Iterable[T]]:
+    """The same items, with a progress bar on stderr while they are iterated over, if that is a terminal."""
+    from tqdm import tqdm
+
+    silent = not (processes.is_first and sys.stderr.isatty())
+    with tqdm(items, total=total, desc=label, unit="batch", leave=False, disable=silent) as bar:
+        yield bar

@@ -1,0 +1,122 @@
+"""Regularisation: the weight decay of a softmax regression that suits held-out images best."""
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mstl.evaluation.softmax import cross_entropies
+from mstl.training.softmax_regression import Array, SoftmaxRegression
+
+# Relative to the features' mean squared length, the strongest first: each search starts at the solution before
+DECAYS = tuple(10.0 ** (-half / 2) for half in range(2, 15))
+FOLDS = 5
+MOST_PRODUCTS = 1e10  # in one objective, beyond which a single fold is held out
+TOLERANCE = 1e-5  # of the searches: finer ones change no held-out loss by more than 0.001
+PATIENCE = 2  # weight decays in a row that are worse than the best by more than chance, after which none is tried
+
+
+class Trial(NamedTuple):
+    """A weight decay, and the mean cross entropy of held-out images with it, in nats."""
+
+    weight_decay: float
+    loss: float
+
+
+class Choice(NamedTuple):
+    """The chosen weight decay.
+
+    Attributes:
+        weight_decay: As an optimizer would have it.
+        folds: How many parts of the images were held out, one at a time.
+        trials: All that was tried, from the strongest on.
+    """
+
+    weight_decay: float
+    folds: int
+    trials: tuple[Trial, ...]
+
+
+def choose_weight_decay(
+    views: Sequence[Array],
+    labels: NDArray[np.int32],
+    targets: NDArray[np.float32],
+    groups: Sequence[int],
+    seed: int,
+) -> Choice:
+    """Choose a weight decay by cross-validation.
+
+    Images are held out with all their views, and answered about in the first one, as in validation. Of the weight
+    decays whose loss is not more than one standard error above the lowest (the error of the difference between the two,
+    image by image), the strongest is taken.
+
+    Args:
+        views: V times (N, F) features of the same images.
+        labels: (N,) class indices.
+        targets: (N, classes): the distribution that each row should have, times its weight.
+        groups: For each image, a number that versions of one picture share: they are held out together.
+        seed: Another seed divides the images otherwise.
+
+    Raises:
+        Stopped: The process was asked to stop.
+    """
+    count = FOLDS if products(views, targets) * FOLDS <= MOST_PRODUCTS else 1
+    fold = folds(labels, groups, FOLDS, seed)
+    numbers = [number for number in range(FOLDS) if (fold == number).any()][:count]
+    if not numbers:  # one picture of each class
+        scale = SoftmaxRegression(views, targets[None]).scale
+        return Choice(DECAYS[len(DECAYS) // 2] * scale**2, 0, ())
+    rows = np.flatnonzero(np.isin(fold, numbers))
+    own = np.searchsorted(numbers, fold[rows])  # the problem that a row is held out of
+    weights = targets[rows].sum(1)
+    problem = SoftmaxRegression(views, np.stack([targets * (fold != number)[:, None] for number in numbers]))
+
+    losses: list[NDArray[np.float64]] = []
+    solution = None
+    for decay in DECAYS:
+        solution = problem.solve(decay, solution, TOLERANCE)
+        logits = problem.logits(solution, views[0][rows])[np.arange(len(rows)), own]
+        losses.append(weights * cross_entropies(logits, labels[rows]))
+        best = min(losses, key=np.mean)
+        if len(losses) > PATIENCE and all(is_worse(each, best) for each in losses[-PATIENCE:]):
+            break
+    chosen = next(index for index, each in enumerate(losses) if not is_worse(each, best))
+    decays = [decay * problem.scale**2 for decay in DECAYS]
+    trials = (Trial(decay, float(each.mean())) for decay, each in zip(decays, losses, strict=False))
+    return Choice(decays[chosen], len(numbers), tuple(trials))
+
+
+def is_worse(losses: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
+    """Whether the mean of losses is above that of others by more than one standard error of the difference."""
+    difference = losses - best
+    return bool(difference.mean() > difference.std() / max(1, len(difference) - 1) ** 0.5)
+
+
+def folds(labels: NDArray[np.int32], groups: Sequence[int], count: int, seed: int) -> NDArray[np.int64]:
+    """Deal images out to folds, the same share of each class to each.
+
+    Args:
+        labels: (N,) class indices.
+        groups: For each image, a number that versions of one picture share: they come into the same fold.
+        count: The number of folds; some are empty if there are few pictures.
+        seed: Another seed deals otherwise.
+
+    Returns:
+        (N,) fold numbers; -1 for the only picture of a class, which has to be learnt from.
+    """
+    group_of = np.asarray(groups)
+    dealt: dict[int, int] = {}
+    deal = itertools.cycle(range(count))
+    for label in np.unique(labels):
+        pictures = np.unique(group_of[labels == label])
+        for picture in np.random.default_rng([seed, label]).permutation(pictures).tolist():
+            number = -1 if len(pictures) == 1 else next(deal)
+            dealt.setdefault(picture, number)
+    return np.array([dealt[group] for group in group_of.tolist()])
+
+
+def products(views: Sequence[Array], targets: NDArray[np.float32]) -> float:
+    """Multiplications in the objective of one problem."""
+    return 2.0 * len(views) * views[0].size * targets.shape[1]

@@ -1,0 +1,67 @@
+"""A head that is solved for: the weights of least loss on kept features, without steps of training."""
+
+import dataclasses
+import logging
+
+import numpy as np
+
+from mstl.errors import MstlError
+from mstl.models import layers
+from mstl.runtime import blas_threads
+from mstl.training import run_dir
+from mstl.training.record import HeadRecord
+from mstl.training.regularisation import choose_weight_decay, products
+from mstl.training.run import TrainingRun
+from mstl.training.softmax_regression import SoftmaxRegression
+
+logger = logging.getLogger("mstl")
+MOST_EXACT = 20_000_000  # features, up to which the solution is found in float64: a copy of 160 MB
+
+
+def solve_head(run: TrainingRun) -> float:
+    """Give the model the head of least loss, all views of the training images taken together.
+
+    The weight decay is that of the settings; if they have none, it is chosen on held-out images, and noted there.
+
+    Returns:
+        The mean loss over the training images, in nats, without the weight decay.
+
+    Raises:
+        MstlError: The features are not kept.
+        Stopped: The process was asked to stop.
+    """
+    state = run.state
+    if run.features is None:
+        raise MstlError(
+            f"the features of {len(state.train_set)} images do not fit into memory, where optimizer lbfgs needs "
+            "them: add --optimizer momentum"
+        )
+    views, labels = run.features[0].views, state.train_set.labels
+    groups = state.train_set.groups or range(len(labels))
+    targets = run.mixer.soft_targets(labels)
+    if run.class_weights is not None:
+        targets *= run.class_weights
+    with blas_threads.suited_to(products(views, targets)):
+        if state.config.weight_decay is None:
+            choice = choose_weight_decay(views, labels, targets, groups, state.config.seed)
+            state.config = dataclasses.replace(state.config, weight_decay=choice.weight_decay)
+            trials = tuple((trial.weight_decay, trial.loss) for trial in choice.trials)
+            state.record = dataclasses.replace(state.record, head=HeadRecord(choice.folds, trials))
+            run_dir.write_config(state)
+            logger.info("weight decay: %.3g, %s", choice.weight_decay, reason(choice.folds, len(trials)))
+        if sum(view.size for view in views) <= MOST_EXACT:
+            views = [view.astype(np.float64) for view in views]
+        problem = SoftmaxRegression(views, targets[None])
+        solution = problem.solve(state.config.weight_decay / problem.scale**2)
+    weight, bias = problem.head(solution)
+    layers.assign(state.model.fc.weight, np.ascontiguousarray(weight.T))
+    layers.assign(state.model.fc.bias, bias)
+    return float(problem.losses(solution)[0])
+
+
+def reason(folds: int, trials: int) -> str:
+    """Why a weight decay was chosen."""
+    if not folds:
+        return "as no class has two pictures, of which one could be held out"
+    held_out = "a fifth of the images" if folds == 1 else f"{folds} fifths of the images in turn"
+    return f"the strongest of {trials} that is no worse than the others, with {held_out} held out"
