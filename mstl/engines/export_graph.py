@@ -50,14 +50,28 @@ def onnx_export(parts: ModelParts, properties: Mapping[str, str]) -> "onnx.Model
         ``images``: (n, size, size, 3) uint8 -> ``probabilities``: (n, classes), ``features``: (n, num_features) and,
         with a bank, ``distance``: (n,).
     """
+    return completed(backbone_graph(parts), parts, properties)
+
+
+def backbone_graph(parts: ModelParts) -> OnnxGraph:
+    """What leads from ``images`` to ``features``."""
+    graph = OnnxGraph()
+    value = graph.run((cell for stage in parts.fused.stages for cell in stage), normalised(graph, parts.preprocessing))
+    graph.mean(value, output=FEATURES)
+    return graph
+
+
+def backbone_model(parts: ModelParts) -> "onnx.ModelProto":
+    """The same as a model: (n, size, size, 3) uint8 -> (n, num_features)."""
+    return pixels_model(backbone_graph(parts), parts, {FEATURES: (parts.fused.copy.num_features,)})
+
+
+def completed(graph: OnnxGraph, parts: ModelParts, properties: Mapping[str, str]) -> "onnx.ModelProto":
+    """What :func:`onnx_export` writes, from a graph that leads from ``images`` to ``features``."""
     import onnx
     from onnx import helper
 
-    graph = OnnxGraph()
-    side = parts.preprocessing.image_size
     model = parts.fused.copy
-    value = graph.run((cell for stage in parts.fused.stages for cell in stage), normalised(graph, parts.preprocessing))
-    graph.mean(value, output=FEATURES)
     logits = graph.dense(model.fc, FEATURES)
     calibrated = graph.node("Div", logits, graph.constant(np.array(parts.temperature, np.float32)))
     graph.node("Softmax", calibrated, output=PROBABILITIES, axis=1)
@@ -68,11 +82,22 @@ def onnx_export(parts: ModelParts, properties: Mapping[str, str]) -> "onnx.Model
     if parts.bank is not None:
         distance(graph, parts.bank, parts.neighbours)
         outputs[DISTANCE] = ()
-    exported = make_model(graph, {IMAGES: (side, side, 3)}, outputs)
-    exported.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    exported = pixels_model(graph, parts, outputs)
     helper.set_model_props(exported, dict(properties))
     onnx.checker.check_model(exported, full_check=True)
     return exported
+
+
+def pixels_model(
+    graph: OnnxGraph, parts: ModelParts, outputs: Mapping[str, tuple[int | str, ...]]
+) -> "onnx.ModelProto":
+    """A graph as a model that takes pixels."""
+    import onnx
+
+    side = parts.preprocessing.image_size
+    model = make_model(graph, {IMAGES: (side, side, 3)}, outputs)
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    return model
 
 
 def normalised(graph: OnnxGraph, preprocessing: Preprocessing) -> str:

@@ -41,6 +41,34 @@ class RejectionLimits:
 
 
 @dataclass(frozen=True)
+class Int8Record:
+    """How a model came to compute in 8-bit integers, and what that costs; the loss is of accuracy, as a share.
+
+    Attributes:
+        calibration_images: Training images that the ends of its activations were measured on.
+        validation_images: Images on which it was compared with the fp32 model.
+        fp32_correct, int8_correct: How many of them each gets right.
+        lost, gained: How many only the fp32 model gets right, and only the int8 model.
+        most_loss: The largest loss that these images do not exclude
+            (:attr:`mstl.evaluation.paired_loss.PairedLoss.most`).
+        allowed_loss: The largest that is allowed.
+        forced: Whether the model was kept although a larger loss is possible.
+        largest_change: Of a calibrated probability, from fp32's, on the validation images.
+    """
+
+    calibration_images: int
+    validation_images: int
+    fp32_correct: int
+    int8_correct: int
+    lost: int
+    gained: int
+    most_loss: float
+    allowed_loss: float
+    forced: bool
+    largest_change: float
+
+
+@dataclass(frozen=True)
 class ExportRecord:
     """What an exported model's file holds beside the model.
 
@@ -53,6 +81,7 @@ class ExportRecord:
         weights: The file that training started from: tag, file and sha256; None if unknown.
         manifest: SHA-256 of the manifest.csv of the run; None if unknown.
         mstl_version: Of the mstl that exported it.
+        int8: None if all is computed in fp32.
     """
 
     architecture: str
@@ -63,6 +92,7 @@ class ExportRecord:
     weights: dict[str, str] | None = field(default=None, hash=False)
     manifest: str | None = None
     mstl_version: str = ""
+    int8: Int8Record | None = None
 
     def to_properties(self) -> dict[str, str]:
         """As a text for each field: JSON, as a model's metadata can hold nothing else."""
@@ -81,11 +111,13 @@ class ExportRecord:
             MstlError: ``mstl export`` did not write these, or a later version did.
         """
         try:
-            values = {key: json.loads(properties[key]) for key in cls.__dataclass_fields__}
+            given = {"int8": "null", **properties}  # before there was int8, nothing was said of it
+            values = {key: json.loads(given[key]) for key in cls.__dataclass_fields__}
             preprocessing = Preprocessing.from_record(values)
             limits = values["rejection"] and RejectionLimits(**values["rejection"])
-            changed = {"classes": tuple(values["classes"]), "preprocessing": preprocessing, "rejection": limits}
-            return cls(**{**values, **changed})
+            int8 = values["int8"] and Int8Record(**values["int8"])
+            changed = {"preprocessing": preprocessing, "rejection": limits, "int8": int8}
+            return cls(**{**values, **changed, "classes": tuple(values["classes"])})
         except MstlError as error:
             raise MstlError(f"{path}: {error}") from error
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -25,21 +25,25 @@ class OnnxGraph:
     Values between nodes go by name; of each (N, C, H, W) value the graph knows height and width, by which the padding
     of "same" convolutions is worked out.
 
+    Args:
+        beginning: A model that it begins with, whose names do not begin with "then_"; empty by default.
+
     Attributes:
         nodes: In an order in which they can be computed.
         constants: Initializers of the graph.
     """
 
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
+    def __init__(self, beginning: "onnx.ModelProto | None" = None) -> None:
+        self.nodes: list[onnx.NodeProto] = [] if beginning is None else list(beginning.graph.node)
+        self.constants: list[onnx.TensorProto] = [] if beginning is None else list(beginning.graph.initializer)
+        self.prefix = "" if beginning is None else "then_"
         self.sizes: dict[str, tuple[int, int]] = {}
 
     def constant(self, value: NDArray[Any]) -> str:
         """Keep an array in the graph; its name."""
         from onnx import numpy_helper
 
-        name = f"constant{len(self.constants)}"
+        name = f"{self.prefix}constant{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
@@ -47,8 +51,9 @@ class OnnxGraph:
         """Add a node of one output; the output's name."""
         from onnx import helper
 
-        output = output or f"value{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=f"{kind}{len(self.nodes)}", **attributes))
+        output = output or f"{self.prefix}value{len(self.nodes)}"
+        name = f"{self.prefix}{kind}{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, inputs, [output], name=name, **attributes))
         if inputs[0] in self.sizes:
             self.sizes[output] = self.sizes[inputs[0]]
         return output

@@ -1,4 +1,4 @@
-"""Proof: an exported model is asked about image files, and must answer as MindSpore did, or it does not count."""
+"""Proof: an exported model is asked about image files, and must answer as expected, or it does not count."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ MOST_DISTANCE, MOST_PROBABILITY = 1e-3, 1e-5  # by which a limit of rejection ma
 
 @dataclass(frozen=True)
 class Reference:
-    """What MindSpore makes of image files.
+    """What an exported model must make of image files.
 
     Attributes:
         paths: The N files.
@@ -29,6 +29,7 @@ class Reference:
         features: (N, num_features) inputs of the head.
         distances: (N,) to the nearest known images; None if the model knows none.
         rejected: (N,) whether each image belongs to none of the classes; None if that is not known.
+        source: Who answers so, for messages.
     """
 
     paths: Sequence[str]
@@ -37,6 +38,7 @@ class Reference:
     features: NDArray[np.float32]
     distances: NDArray[np.float32] | None
     rejected: NDArray[np.bool_] | None
+    source: str = "MindSpore"
 
     def settled(self, limits: RejectionLimits) -> RejectionLimits:
         """Limits of rejection that rounding does not decide for any of the images.
@@ -71,11 +73,11 @@ def between(values: NDArray[np.float32], limit: float, most: float) -> float:
 
 
 def prove(model: ExportedModel, reference: Reference) -> float:
-    """Ask an exported model about files, and compare its answers with MindSpore's.
+    """Ask an exported model about files, and compare its answers with those that it must give.
 
     Args:
         model: The model, read back from its file.
-        reference: The files, and what MindSpore makes of them.
+        reference: The files, and the answers.
 
     Returns:
         The largest difference of a probability.
@@ -85,7 +87,8 @@ def prove(model: ExportedModel, reference: Reference) -> float:
     """
     record = model.record
     if sorted(record.classes) != sorted(reference.classes):
-        raise MstlError(f"the exported model has the classes {record.classes}, MindSpore's has {reference.classes}")
+        expected = f"those of {reference.source} are {reference.classes}"
+        raise MstlError(f"the classes of the exported model are {record.classes}, {expected}")
     order = [record.classes.index(name) for name in reference.classes]
     start, largest = 0, 0.0
     for part, faults, pixels in batches(reference.paths, record.preprocessing, BATCH_SIZE, center_pixels):
@@ -117,7 +120,7 @@ def compare(reference: Reference, index: int, outputs: Outputs, row: int, reject
     answers = [f"{reference.classes[each.argmax()]} ({each.max():.4f}" for each in (theirs, ours)]
     if reference.distances is not None and reference.rejected is not None:
         if outputs.distance is None or rejected is None:
-            raise MstlError("the exported model cannot reject images, and MindSpore's can")
+            raise MstlError(f"the exported model cannot reject images, and that of {reference.source} can")
         near.append(np.abs(outputs.distance[row] - reference.distances[index]) <= TOLERANCE)
         near.append(reference.rejected[index] == rejected[row])
         for place, (refused, far) in enumerate(
@@ -126,4 +129,4 @@ def compare(reference: Reference, index: int, outputs: Outputs, row: int, reject
             answers[place] += f", {'rejected' if refused else 'not rejected'} at distance {far:.4f}"
     if not all(near):
         path = printable(reference.paths[index])
-        raise MstlError(f"{path} is {answers[0]}) to MindSpore and {answers[1]}) to the exported model")
+        raise MstlError(f"{path} is {answers[0]}) to {reference.source} and {answers[1]}) to the exported model")

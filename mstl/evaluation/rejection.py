@@ -99,7 +99,7 @@ def read_rejector(metadata: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]
     return Rejector.from_record(record, arrays) if record and BANK in arrays else None
 
 
-def fit_rejector(evaluation: Evaluation) -> Rejector:
+def fit_rejector(evaluation: Evaluation, largest_bank: int = LARGEST_BANK) -> Rejector:
     """Fit a rejector on samples that the model was not trained on.
 
     The distance is that of Sun et al. 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors", but the mean
@@ -113,6 +113,7 @@ def fit_rejector(evaluation: Evaluation) -> Rejector:
 
     Args:
         evaluation: With features; samples without them are left out. A class may have few samples, or none.
+        largest_bank: How many samples it may keep.
 
     Raises:
         ValueError: The evaluation has no features.
@@ -125,7 +126,7 @@ def fit_rejector(evaluation: Evaluation) -> Rejector:
     if not (np.isfinite(evaluation.logits).all() and np.isfinite(kept).all()):
         raise MstlError("some outputs are not finite: training diverged; train again with a smaller learning rate")
     temperature = fit_temperature(evaluation.logits, evaluation.labels)
-    chosen = balanced_subset(evaluation.labels, LARGEST_BANK)
+    chosen = balanced_subset(evaluation.labels, largest_bank)
     features = normalised(kept)
     bank = features[chosen].astype(np.float16)
     neighbours = max(1, min(NEIGHBOURS, len(bank) - 1))

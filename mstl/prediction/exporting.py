@@ -5,23 +5,26 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import mstl
-from mstl.data.dataset import subset
+from mstl.data.dataset import ImageSet, subset
 from mstl.engines.export_graph import ModelParts, onnx_export
 from mstl.engines.export_mindir import MindirModel, write_mindir
 from mstl.engines.export_openvino import OpenvinoModel, write_openvino
-from mstl.engines.export_record import ExportRecord, RejectionLimits, provenance
+from mstl.engines.export_record import ExportRecord, Int8Record, provenance
 from mstl.engines.exported_model import ExportedModel, OnnxModel
 from mstl.engines.proof import Reference, prove
 from mstl.errors import MstlError
 from mstl.files import atomic_path, check_output_file, make_folder
 from mstl.models.fusing import FusedModel
+from mstl.prediction.int8_model import int8_model
+from mstl.prediction.references import reference_from, settled_limits, spread
 from mstl.predictor import Predictor
 from mstl.runtime import mindspore_thread
+
+if TYPE_CHECKING:  # an optional dependency
+    import onnx
 
 Format = Literal["onnx", "mindir", "openvino"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -31,15 +34,26 @@ NEEDED: dict[Format, tuple[str, ...]] = {
     "mindir": (),
     "openvino": ("onnx", "openvino"),
 }
-MOST_IMAGES = 256  # that an exported model is asked about
 
 
 class Exported(NamedTuple):
-    """What came of an export: the files, the images that they were proved on, the largest change of a probability."""
+    """What came of an export.
+
+    Attributes:
+        files: What was written.
+        images: How many images it was proved on.
+        difference: The largest change of a probability by writing it: from MindSpore's, or the quantised model's.
+        size: Bytes of the files.
+        int8: What quantising it cost; None for fp32.
+        fp32_size: Bytes that it would have in fp32; None for fp32.
+    """
 
     files: tuple[Path, ...]
     images: int
     difference: float
+    size: int
+    int8: Int8Record | None = None
+    fp32_size: int | None = None
 
 
 def export(
@@ -48,6 +62,8 @@ def export(
     out: str | os.PathLike[str] | None = None,
     data: str | os.PathLike[str] | None = None,
     device: str = "auto",
+    int8: bool = False,
+    force: bool = False,
 ) -> Exported:
     """Write a checkpoint's model in another format, and prove that it answers the same.
 
@@ -57,26 +73,46 @@ def export(
     Args:
         checkpoint: A best.ckpt of a run.
         kind: "onnx", "mindir", or "openvino", which is a pair of files.
-        out: The file; by default beside the checkpoint, with its name and the format's suffix.
+        out: The file; by default beside the checkpoint, with its name and the format's suffix, and ".int8" before it.
         data: Where the images of the run are now, or others to prove it on; by default where they were.
         device: On which MindSpore computes the answers that are compared with.
+        int8: Compute the backbone in 8-bit integers (:func:`mstl.prediction.int8_model.int8_model`); "onnx" only.
+        force: Keep an int8 model that may have lost more accuracy than is allowed.
 
     Raises:
-        MstlError: The checkpoint or the images cannot be used, a package is missing, or an answer differs; no file is
-            left then, and one that was there before is as it was.
+        MstlError: The checkpoint or the images cannot be used, a package is missing, an answer differs, or an int8
+            model may be too inaccurate; no file is left then, and one that was there before is as it was.
     """
-    refuse_without_packages(kind)
-    path = output_path(checkpoint, kind, out)
+    refuse_options(kind, int8, force)
+    path = output_path(checkpoint, kind, out, int8)
     predictor = Predictor(checkpoint, device, engine="mindspore")
-    reference = reference_of(predictor, data)
-    record = record_of(predictor, reference)
+    train, images = predictor.image_sets(data)
+    reference = reference_of(predictor, images)
+    record, onnx, fp32_size = record_of(predictor, reference), None, None
+    if int8:
+        parts = mindspore_thread.run(model_parts, predictor)
+        onnx, reference, record, fp32_size = int8_model(parts, record, reference, train, images, force)
     make_folder(path.parent)
-    with written(path, kind, predictor, record) as (files, model):
+    with written(path, kind, predictor, record, onnx) as (files, model):
         try:
             difference = prove(model, reference)
         except MstlError as error:
             raise MstlError(f"{path} is not written, as its proof failed: {error}") from error
-    return Exported(files, len(reference.paths), difference)
+    size = sum(file.stat().st_size for file in files)
+    return Exported(files, len(reference.paths), difference, size, record.int8, fp32_size)
+
+
+def refuse_options(kind: Format, int8: bool, force: bool) -> None:
+    """Refuse what does not go together, and a format whose packages are not installed.
+
+    Raises:
+        MstlError: That is so.
+    """
+    if int8 and kind != "onnx":
+        raise MstlError(f"--int8 is not possible with --format {kind}: only ONNX is quantised; leave one of them out")
+    if force and not int8:
+        raise MstlError("--force keeps an int8 model that may be less accurate: give --int8, too, or leave it out")
+    refuse_without_packages(kind)
 
 
 def refuse_without_packages(kind: Format) -> None:
@@ -91,14 +127,16 @@ def refuse_without_packages(kind: Format) -> None:
         raise MstlError(f"--format {kind} needs {' and '.join(missing)}: pip install 'mstl[{extras}]'")
 
 
-def output_path(checkpoint: str | os.PathLike[str], kind: Format, out: str | os.PathLike[str] | None) -> Path:
+def output_path(
+    checkpoint: str | os.PathLike[str], kind: Format, out: str | os.PathLike[str] | None, int8: bool = False
+) -> Path:
     """The file to write.
 
     Raises:
         MstlError: Its name has another suffix, or it cannot be written there.
     """
     suffix = SUFFIXES[kind]
-    path = Path(checkpoint).with_suffix(suffix) if out is None else Path(out)
+    path = Path(checkpoint).with_suffix(f".int8{suffix}" if int8 else suffix) if out is None else Path(out)
     if path.suffix.lower() != suffix:
         raise MstlError(f"cannot write {path}: the name of an {kind} file must end in {suffix}")
     check_output_file(path)
@@ -107,37 +145,20 @@ def output_path(checkpoint: str | os.PathLike[str], kind: Format, out: str | os.
     return path
 
 
-def reference_of(predictor: Predictor, data: str | os.PathLike[str] | None) -> Reference:
-    """MindSpore's answers to the validation images of a run."""
-    _, images = predictor.image_sets(data)
-    if len(images) > MOST_IMAGES:
-        images = subset(images, np.linspace(0, len(images) - 1, MOST_IMAGES).astype(np.int64))
-    evaluation = predictor.evaluate(images)
-    rejector, features = predictor.rejector, evaluation.features
-    if features is None or not np.isfinite(evaluation.logits).all():
-        raise MstlError(f"the outputs of {predictor.path} are not finite: its training diverged; train again")
-    return Reference(
-        images.paths,
-        predictor.classes,
-        evaluation.probabilities,
-        features,
-        None if rejector is None else rejector.distances(features),
-        None if rejector is None else rejector.rejected(evaluation.logits, features),
-    )
+def reference_of(predictor: Predictor, images: ImageSet) -> Reference:
+    """MindSpore's answers to the validation images."""
+    evaluation = predictor.evaluate(subset(images, spread(len(images))))
+    return reference_from(evaluation, predictor.rejector, "MindSpore")
 
 
 def record_of(predictor: Predictor, reference: Reference) -> ExportRecord:
     """What the exported file says of itself."""
-    rejector, limits = predictor.rejector, None
-    if rejector is not None:
-        fitted = RejectionLimits(rejector.distance_limit, rejector.probability_limit, rejector.neighbours)
-        limits = reference.settled(fitted)
     return ExportRecord(
         predictor.metadata["model"],
         predictor.classes,
         predictor.preprocessing,
         predictor.temperature,
-        limits,
+        settled_limits(predictor.rejector, reference),
         mstl_version=mstl.__version__,
         **provenance(predictor.metadata),
     )
@@ -145,22 +166,30 @@ def record_of(predictor: Predictor, reference: Reference) -> ExportRecord:
 
 @contextlib.contextmanager
 def written(
-    path: Path, kind: Format, predictor: Predictor, record: ExportRecord
+    path: Path, kind: Format, predictor: Predictor, record: ExportRecord, onnx: "onnx.ModelProto | None" = None
 ) -> Iterator[tuple[tuple[Path, ...], ExportedModel]]:
     """In this block, the model lies under a temporary name, read back from there; it stays if the block succeeds.
+
+    Args:
+        path: Of the first file.
+        kind: The format.
+        predictor: The model.
+        record: What its file says.
+        onnx: The same as an ONNX model; made from the predictor if None.
 
     Yields:
         The files that it will be, and the model.
     """
     properties = record.to_properties()
-    parts = mindspore_thread.run(model_parts, predictor)
     with contextlib.ExitStack() as stack:
         if kind == "mindir":
+            parts = mindspore_thread.run(model_parts, predictor)
             temporary = stack.enter_context(atomic_path(path))
             mindspore_thread.run(write_mindir, temporary, parts, properties)
             yield (path,), MindirModel(temporary)
             return
-        onnx = mindspore_thread.run(onnx_export, parts, properties)
+        if onnx is None:
+            onnx = mindspore_thread.run(lambda: onnx_export(model_parts(predictor), properties))
         temporary = stack.enter_context(atomic_path(path))
         if kind == "onnx":
             temporary.write_bytes(onnx.SerializeToString())

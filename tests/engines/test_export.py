@@ -192,7 +192,7 @@ DAMAGES = {
 @pytest.fixture(scope="module")
 def sound(predictor):
     """The model as it is to be, and the answers that it must give."""
-    reference = exporting.reference_of(predictor, None)
+    reference = exporting.reference_of(predictor, predictor.image_sets()[1])
     properties = exporting.record_of(predictor, reference).to_properties()
     return export_graph.onnx_export(exporting.model_parts(predictor), properties), reference
 
