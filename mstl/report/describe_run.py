@@ -84,6 +84,7 @@ def describe_run(
         validated_on=record.validated_on,
         test_images=record.test_images,
         test=test,
+        trials=() if record.head is None else record.head.trials,
     )
 
 

@@ -52,6 +52,7 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
 def headline(run: RunReport) -> dict[str, Any]:
     """The run's name, the verdict, and metrics."""
     epochs = f"{len(run.history)} epoch{'s' * (len(run.history) != 1)}"
+    effort = "head solved for" if is_solved(run) else epochs
     return {
         "name": run.name,
         "verdict": verdict.verdict(run.evaluation, run.warnings),
@@ -62,12 +63,29 @@ def headline(run: RunReport) -> dict[str, Any]:
         "evaluation": run.evaluation,
         "train_count": "unknown" if run.train_count is None else f"{run.train_count:,}",
         "model": run.model,
-        "effort": epochs if run.seconds is None else f"{epochs} in {duration(run.seconds)}",
+        "effort": effort if run.seconds is None else f"{effort} in {duration(run.seconds)}",
     }
 
 
+def is_solved(run: RunReport) -> bool:
+    """Whether the head was solved for, in no epochs."""
+    return run.config.get("optimizer") == "lbfgs"
+
+
+def weight_decays(run: RunReport) -> list[Chart]:
+    """The loss on held-out images over the weight decays that were tried; none if the user has given one."""
+    if not run.trials:
+        return []
+    figure, chosen = new_figure(4.6, 3.3), run.config["weight_decay"]
+    charts.draw_weight_decays(figure.subplots(), run.trials, chosen)
+    told = f"Loss on held-out training images over {len(run.trials)} weight decays; chosen: {chosen:.2g}"
+    return [inline_images.chart(figure, "decays", told)]
+
+
 def training_curves(run: RunReport) -> list[Chart]:
-    """Losses and accuracy over the epochs."""
+    """Losses and accuracy over the epochs, or how the weight decay was chosen if there were none."""
+    if is_solved(run):
+        return weight_decays(run)
     best = best_row(run.history, run.config.get("best"))
     if best is None:
         return []

@@ -23,7 +23,7 @@ KEPT = "report.npz"
 FORMAT = 4  # of that file
 PLAIN = (
     *("config", "history", "model", "train_count", "seconds", "rejector"),
-    *("weights", "validated_on", "test_images"),
+    *("weights", "validated_on", "test_images", "trials"),
 )
 TUPLES = ("warnings", "digests", "missing")  # of texts, which JSON has as lists
 WORST = 12  # images that a page shows
@@ -88,6 +88,7 @@ class RunReport:
         test_images: Number of images of the test split; None if unknown.
         test: The figures of the test images; None if there are none, or they have not been evaluated.
         missing: Paths of validation images that could not be read any more when this was made.
+        trials: Pairs of a weight decay and the loss on held-out training images, where that was so chosen.
     """
 
     name: str
@@ -107,6 +108,7 @@ class RunReport:
     validated_on: str | None = None
     test_images: int | None = None
     test: Quotable | None = None
+    trials: Sequence[Sequence[float]] = ()
 
     def worst_images(self) -> WorstImages:
         """The images that are shown, read from their files if they are not given."""

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-WORTH_IT = 1e9  # multiplications in a product, from which all cores take part
+WORTH_IT = 3e8  # multiplications in a product, from which all cores take part
 
 
 @contextlib.contextmanager

@@ -25,17 +25,22 @@ class CheckpointSaver:
     the two is resumed from an earlier epoch.
 
     Epochs on cached features are shorter than the time it takes to write. Not all of them are written, so that writing
-    takes no more than a tenth of the time; ``on_end`` writes the last, however the run ends. Both files are written
-    from the :class:`mstl.training.snapshot.Snapshot` of their epoch. It holds the trained parameters alone, as the
-    others do not change before the next phase: before that, all is written.
+    takes no more than a tenth of the time, and none of a run's first seconds; ``on_end`` writes the last, however the
+    run ends. Both files are written from the :class:`mstl.training.snapshot.Snapshot` of their epoch. It holds the
+    trained parameters alone, as the others do not change before the next phase: before that, all is written.
     """
 
     TIME_SHARE = 0.1
+    UNWRITTEN = 2.0  # seconds
 
     def __init__(self) -> None:
         self.unsaved_best: tuple[dict[str, NDArray[Any]], dict[str, Any], Evaluation] | None = None
         self.snapshot: Snapshot | None = None  # of the last epoch, if it is not on disk
         self.next_save = 0.0  # on the monotonic clock, in seconds
+
+    def on_start(self, _state: TrainState) -> None:
+        """Begin to count the seconds."""
+        self.next_save = time.monotonic() + self.UNWRITTEN
 
     def on_epoch_end(self, state: TrainState) -> None:
         """Keep the model as it is now, in memory if not on disk."""

@@ -51,7 +51,7 @@ class HeadStep:
             if clip:
                 gradients = clip_by_norm(gradients, clip)
             for rate, scale in rates:
-                ops.assign(rate, learning_rate * scale)
+                ops.assign(rate, learning_rate if scale == 1 else learning_rate * scale)
             update(gradients)
             return loss
 
@@ -75,8 +75,9 @@ class HeadStep:
             # The graph divides by its own number of rows
             share = np.float32(self.batch_size / len(targets))
             targets = ms.Tensor.from_numpy(padded(targets.asnumpy() * share, missing))
+        rate = ms.Tensor.from_numpy(np.array(learning_rate, np.float32))
         with interruptible():
-            loss: ms.Tensor = self.compiled(inputs, targets, ms.Tensor(learning_rate, ms.float32))
+            loss: ms.Tensor = self.compiled(inputs, targets, rate)
         return loss
 
 

@@ -10,7 +10,7 @@ from mstl.models import layers
 from mstl.runtime import blas_threads
 from mstl.training import run_dir
 from mstl.training.record import HeadRecord
-from mstl.training.regularisation import choose_weight_decay, products
+from mstl.training.regularisation import FOLDS, choose_weight_decay, products
 from mstl.training.run import TrainingRun
 from mstl.training.softmax_regression import SoftmaxRegression
 
@@ -41,7 +41,7 @@ def solve_head(run: TrainingRun) -> float:
     targets = run.mixer.soft_targets(labels)
     if run.class_weights is not None:
         targets *= run.class_weights
-    with blas_threads.suited_to(products(views, targets)):
+    with blas_threads.suited_to(FOLDS * products(views, targets)):
         if state.config.weight_decay is None:
             choice = choose_weight_decay(views, labels, targets, groups, state.config.seed)
             state.config = dataclasses.replace(state.config, weight_decay=choice.weight_decay)
@@ -63,5 +63,5 @@ def reason(folds: int, trials: int) -> str:
     """Why a weight decay was chosen."""
     if not folds:
         return "as no class has two pictures, of which one could be held out"
-    held_out = "a fifth of the images" if folds == 1 else f"{folds} fifths of the images in turn"
-    return f"the strongest of {trials} that is no worse than the others, with {held_out} held out"
+    held_out = "a fifth of the images" if folds == 1 else f"{folds} folds of the images in turn"
+    return f"the strongest of {trials} that is no worse than the best, with {held_out} held out"

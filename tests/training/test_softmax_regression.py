@@ -43,7 +43,9 @@ def test_the_minimum_is_that_of_scikit_learn(classes, decay, dtype):
     probabilities = expected.predict_proba(points)
     logits = points @ weight + bias
     found = np.exp(logits - logits.max(1, keepdims=True))
-    np.testing.assert_allclose(found / found.sum(1, keepdims=True), probabilities, atol=0.01 if dtype is np.float32 else 1e-4)
+    np.testing.assert_allclose(
+        found / found.sum(1, keepdims=True), probabilities, atol=0.01 if dtype is np.float32 else 1e-4
+    )
     loss = -np.log(probabilities[np.arange(90), labels]).mean()
     assert problem.losses(solution)[0] == pytest.approx(loss, abs=1e-3)
 

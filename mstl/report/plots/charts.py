@@ -65,6 +65,24 @@ def draw_accuracy(
     over_epochs(axes)
 
 
+def draw_weight_decays(axes: "Axes", trials: Sequence[Sequence[float]], chosen: float) -> None:
+    """The loss on held-out images over the weight decay.
+
+    Args:
+        axes: Where to.
+        trials: Pairs of the two.
+        chosen: The weight decay that is marked.
+    """
+    decays, losses = zip(*trials, strict=True)
+    axes.plot(decays, losses, "s--", color=VALIDATION)
+    axes.axvline(chosen, color=RIGHT, label=f"chosen: {chosen:.2g}")
+    axes.set(
+        xscale="log", xlabel="weight decay", ylabel="cross entropy (nats)", title="Loss on held-out training images"
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+
+
 def marker(history: Sequence[EpochRow]) -> Callable[[str], str]:
     """A function from a marker to itself, or to none if there are too many epochs for markers."""
     return lambda mark: mark if len(history) < CROWDED else ""
