@@ -14,7 +14,7 @@ from mstl.training.softmax_regression import Array, SoftmaxRegression
 DECAYS = tuple(10.0 ** (-half / 2) for half in range(2, 15))
 FOLDS = 5
 MOST_PRODUCTS = 1e10  # in one objective, beyond which a single fold is held out
-TOLERANCE = 1e-5  # of the searches: finer ones change no held-out loss by more than 0.001
+TOLERANCES = (1e-6, 1e-4)  # of the searches: a tenth of the weight decay, but within these
 PATIENCE = 2  # weight decays in a row that are worse than the best by more than chance, after which none is tried
 
 
@@ -76,7 +76,7 @@ def choose_weight_decay(
     losses: list[NDArray[np.float64]] = []
     solution = None
     for decay in DECAYS:
-        solution = problem.solve(decay, solution, TOLERANCE)
+        solution = problem.solve(decay, solution, float(np.clip(decay / 10, *TOLERANCES)))
         logits = problem.logits(solution, views[0][rows])[np.arange(len(rows)), own]
         losses.append(weights * cross_entropies(logits, labels[rows]))
         best = min(losses, key=np.mean)

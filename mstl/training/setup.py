@@ -33,6 +33,7 @@ from mstl.training.recipes import ResolvedConfig
 from mstl.training.record import RunRecord
 from mstl.training.resume import SavedRun
 from mstl.training.run import TrainingRun
+from mstl.training.solved_settings import check_processes
 from mstl.training.state import TrainState
 
 logger = logging.getLogger("mstl")
@@ -147,14 +148,8 @@ def check_device(config: ResolvedConfig, device: str, processes: ProcessGroup) -
         raise MstlError(f"--amp {config.amp} needs {' or '.join(MIXED_PRECISION_DEVICES)}; on {device} use --amp O0")
     if config.optimizer == "lamb" and device == "CPU":
         raise MstlError("MindSpore has no LAMB for the CPU; use --optimizer adamw")
-    if config.optimizer == "lbfgs":
-        if processes.size > 1:
-            raise MstlError(
-                f"optimizer lbfgs solves for the head in one process, not in {processes.size}: leave out --nproc, or "
-                "add --optimizer momentum"
-            )
-        return
-    if config.batch_size % processes.size:
+    check_processes(config, processes.size)
+    if config.optimizer != "lbfgs" and config.batch_size % processes.size:
         raise MstlError(
             f"batch_size {config.batch_size} is no multiple of the {processes.size} processes that share it"
         )

@@ -135,3 +135,7 @@ def test_other_commands(photos, tmp_path):
     assert done.exit_code == 1 and "optimizer lbfgs has no learning rate to be found" in done.output
     done = CliRunner().invoke(train_command.main, [*options, "--optimizer", "lbfgs", "--ema", "0.9"])
     assert done.exit_code == 1 and "ema 0.9 does not go with it" in done.output
+    done = CliRunner().invoke(train_command.main, [*options, "--recipe", "linear", "--nproc", "2"])
+    assert (
+        done.exit_code == 1 and "lbfgs, which --recipe linear takes, solves for the head in one process" in done.output
+    )
