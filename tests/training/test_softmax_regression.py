@@ -5,6 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from mstl.runtime import blas_threads
+from mstl.training import regularisation
 from mstl.training.regularisation import DECAYS, choose_weight_decay, folds, is_worse
 from mstl.training.softmax_regression import SoftmaxRegression
 
@@ -123,6 +124,23 @@ def test_few_pictures():
     points, labels = clouds(4, 2)
     found = choose_weight_decay([points], labels, np.eye(2, dtype=np.float32)[labels], range(4), seed=1)
     assert found.folds == 4 and len(found.trials) > 2
+
+
+def test_of_large_data_a_single_fold_is_held_out(monkeypatch):
+    points, labels = clouds(100, 3, features=10, seed=2)
+    targets = np.eye(3, dtype=np.float32)[labels]
+    small = choose_weight_decay([points], labels, targets, range(100), seed=4)
+    monkeypatch.setattr(regularisation, "MOST_PRODUCTS", 5 * 2 * 1000 * 3 - 1)
+    large = choose_weight_decay([points], labels, targets, range(100), seed=4)
+    assert (small.folds, large.folds) == (5, 1)
+    tried = [trial.weight_decay for trial in large.trials]
+    assert len(tried) > 2 and np.divide(tried[:-1], tried[1:]) == pytest.approx(10)
+    assert tried[0] == small.trials[0].weight_decay
+    held_out = np.flatnonzero(folds(labels, range(100), 5, seed=4) == 0)
+    kept = np.setdiff1d(np.arange(100), held_out)
+    model = by_sklearn(points[kept], labels[kept], tried[1])
+    losses = -model.predict_log_proba(points[held_out])[np.arange(len(held_out)), labels[held_out]]
+    assert large.trials[1].loss == pytest.approx(losses.mean(), abs=0.005)
 
 
 def test_worse_by_more_than_chance():
