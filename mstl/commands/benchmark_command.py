@@ -31,7 +31,8 @@ def main(model: Path, data: str | None, lists: "ListOptions", out: Path | None, 
 
     All are asked about the same validation images, at most 100. The columns: MB of the files; ms an image, for calls
     with 1 and with 16 images that are in memory (the median); images a second, from the files on; accuracy; and the
-    largest change of a probability, against MindSpore's. One that does not answer as MindSpore does has no figures.
+    largest change of a probability, against MindSpore's. One that does not answer as MindSpore does has no figures;
+    int8 has, whatever accuracy it costs.
     """
     from mstl.files import check_output_file, make_folder, write_json
     from mstl.prediction.benchmarking import benchmark

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # an exported file needs no MindSpore
     from mstl.predictor import Predictor
 
 logger = logging.getLogger("mstl")
-MOST_IMAGES = 100  # that each is asked about: with a ResNet-50 on two cores, all take about a minute
+MOST_IMAGES = 100  # that each is asked about, so that a ResNet-50 on two cores takes about a minute
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def benchmark(
     """
     is_exported = Path(path).suffix.lower() == EXPORTED
     predictor = load_predictor(path, device, engine="auto" if is_exported else "mindspore")
-    _, validation = predictor.image_sets(data, lists)
+    train, validation = predictor.image_sets(data, lists)
     images = validation
     if len(images) > MOST_IMAGES:  # as evenly from all as possible
         images = subset(images, np.linspace(0, len(images) - 1, MOST_IMAGES).astype(np.int64))
@@ -98,17 +98,18 @@ def benchmark(
     if isinstance(predictor, ExportedPredictor):
         rows = [row_of_file(predictor, images)]
     else:
-        rows = contest(cast("Predictor", predictor), images)
+        rows = contest(cast("Predictor", predictor), images, train)
     return Benchmark(os.fspath(path), predictor.metadata["model"], len(images), len(validation), tuple(rows))
 
 
 def row_of_file(predictor: ExportedPredictor, images: ImageSet) -> Row:
     """An exported file by itself; what MindSpore would answer is unknown."""
     figures, _ = measure(exported_contender(predictor.model, (predictor.path,)), images)
-    return Row("onnx", Choice("onnxruntime", "fp32", version("onnxruntime")), figures)
+    precision = "fp32" if predictor.record.int8 is None else "int8"
+    return Row("onnx", Choice("onnxruntime", precision, version("onnxruntime")), figures)
 
 
-def contest(predictor: "Predictor", images: ImageSet) -> list[Row]:
+def contest(predictor: "Predictor", images: ImageSet, train: ImageSet | None) -> list[Row]:
     """A checkpoint's model in all its forms; exported files are in a temporary folder, which is removed.
 
     Raises:
@@ -118,7 +119,7 @@ def contest(predictor: "Predictor", images: ImageSet) -> list[Row]:
 
     rows: list[Row] = []
     with interruptible(), tempfile.TemporaryDirectory(prefix="mstl-benchmark-") as folder:
-        contest = Contest(predictor, images, Path(folder))
+        contest = Contest(predictor, images, train, Path(folder))
         say_what_is_missing(contest.device)
         for entry in contest.entries():
             logger.info("benchmark: %s by %s", entry.format, entry.choice)

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +18,8 @@ from mstl.engines.parts import ClassifierPart, Engines
 from mstl.engines.proof import Reference, compare
 from mstl.errors import MstlError
 from mstl.evaluation.softmax import softmax
-from mstl.models.fusing import FusedModel
-from mstl.prediction.exporting import SUFFIXES, Format, record_of, written
+from mstl.prediction.exporting import SUFFIXES, Format, model_parts, record_of, written
+from mstl.prediction.int8_model import int8_model
 from mstl.prediction.measuring import Contender, Figures, Verdicts, exported_contender, measure
 from mstl.predictor import Predictor
 from mstl.runtime import mindspore_thread
@@ -41,16 +42,17 @@ class Contest:
     Args:
         predictor: The checkpoint, by MindSpore.
         images: What all are asked about.
+        train: To calibrate on; None if there are none.
         folder: For exported files.
 
     Attributes:
         device: On which MindSpore computes.
     """
 
-    def __init__(self, predictor: Predictor, images: ImageSet, folder: Path) -> None:
-        self.predictor, self.images, self.folder = predictor, images, folder
+    def __init__(self, predictor: Predictor, images: ImageSet, train: ImageSet | None, folder: Path) -> None:
+        self.predictor, self.images, self.train, self.folder = predictor, images, train, folder
         self.device: str = ms.get_context("device_target")
-        self.fused = mindspore_thread.run(FusedModel, predictor.model)
+        self.parts = mindspore_thread.run(model_parts, predictor)
         self.reference: Reference | None = None
 
     def entries(self) -> Iterator[Entry]:
@@ -61,6 +63,8 @@ class Contest:
             if not missing_package(engine):
                 choice = Choice(engine, "fp32", version(engine))
                 yield Entry(kind, choice, functools.partial(self.exported, kind))
+                if kind == "onnx":
+                    yield Entry(kind, replace(choice, precision="int8"), functools.partial(self.exported, kind, True))
 
     def by_engine(self, choice: Choice) -> Figures:
         """The checkpoint's model by an engine.
@@ -69,7 +73,7 @@ class Contest:
             MstlError: It does not answer as MindSpore does.
         """
         predictor = self.predictor
-        part, rejector = ClassifierPart(self.fused, Engines([choice]), 0), predictor.rejector
+        part, rejector = ClassifierPart(self.parts.fused, Engines([choice]), 0), predictor.rejector
 
         def answer(inputs: NDArray[Any]) -> Verdicts:
             logits, features = mindspore_thread.run(part, inputs)
@@ -86,19 +90,27 @@ class Contest:
             self.reference = Reference(self.images.paths, predictor.classes, *verdicts.outputs, verdicts.rejected)
         return figures
 
-    def exported(self, kind: Format) -> Figures:
+    def exported(self, kind: Format, int8: bool = False) -> Figures:
         """The model exported to a format, and read back.
 
+        Args:
+            kind: The format.
+            int8: Quantised, however much accuracy that costs: it is for the figures to say.
+
         Raises:
-            MstlError: It cannot be exported, or does not answer as MindSpore does.
+            MstlError: It cannot be exported, or does not answer as MindSpore does, or the quantised model before.
         """
-        path = self.folder / f"model{SUFFIXES[kind]}"
-        with written(path, kind, self.predictor, record_of(self.predictor, self.judge)) as (files, model):
+        expected, record, onnx = self.judge, record_of(self.predictor, self.judge), None
+        if int8:
+            quantised = int8_model(self.parts, record, expected, self.train, self.images, force=True)
+            expected, record, onnx = quantised.reference, quantised.record, quantised.onnx
+        path = self.folder / f"model{'-int8' * int8}{SUFFIXES[kind]}"
+        with written(path, kind, self.predictor, record, onnx) as (files, model):
             pass
         figures, verdicts = measure(exported_contender(model, files), self.images, self.judge.probabilities)
         try:
             for index in range(len(self.images)):
-                compare(self.judge, index, verdicts.outputs, index, verdicts.rejected)
+                compare(expected, index, verdicts.outputs, index, verdicts.rejected)
         except MstlError as error:
             raise MstlError(f"its proof failed: {error}") from error
         return figures

@@ -141,7 +141,7 @@ def refuse_loss(loss: PairedLoss, force: bool) -> None:
         f"{ALLOWED_LOSS:.0%} is allowed"
     )
     if force:
-        logger.warning("int8: %s; it is kept, as --force is given", found)
+        logger.warning("int8: %s; it is kept all the same", found)
         return
     enough = enough_images(ALLOWED_LOSS)
     least = f", {enough} or more" if loss.images < enough else ""

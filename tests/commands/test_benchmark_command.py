@@ -24,12 +24,13 @@ HAS_OPENVINO = importlib.util.find_spec("openvino") is not None
 pytestmark = pytest.mark.usefixtures("narrow_model")
 NUMBERS = {"megabytes", "ms_batch_1", "ms_batch_16", "images_per_second", "accuracy", "change"}
 EXPECTED = [
-    ("checkpoint", "mindspore"),
-    *[("checkpoint", "openvino")] * HAS_OPENVINO,
-    ("checkpoint", "onnxruntime"),
-    ("onnx", "onnxruntime"),
-    ("mindir", "mindspore"),
-    *[("openvino", "openvino")] * HAS_OPENVINO,
+    "checkpoint mindspore fp32",
+    *["checkpoint openvino fp32"] * HAS_OPENVINO,
+    "checkpoint onnxruntime fp32",
+    "onnx onnxruntime fp32",
+    "onnx onnxruntime int8",
+    "mindir mindspore fp32",
+    *["openvino openvino fp32"] * HAS_OPENVINO,
 ]
 
 
@@ -61,21 +62,21 @@ def quick(tmp_path, monkeypatch):
 
 @pytest.fixture
 def only(monkeypatch):
-    """A function that leaves out all rows but MindSpore's and those of some formats."""
+    """A function that leaves out all rows but MindSpore's and those with these names."""
 
-    def choose(*formats, engines=()):
+    def choose(*names):
         real = contenders.Contest.entries
 
         def entries(self):
-            return (
-                entry
-                for number, entry in enumerate(real(self))
-                if not number or entry.format in formats or (entry.format, entry.choice.engine) in engines
-            )
+            return (entry for number, entry in enumerate(real(self)) if not number or name_of(entry) in names)
 
         monkeypatch.setattr(contenders.Contest, "entries", entries)
 
     return choose
+
+
+def name_of(entry):
+    return f"{entry.format} {entry.choice.engine} {entry.choice.precision}"
 
 
 def command(*arguments):
@@ -89,26 +90,37 @@ def test_all_rows(made, predictor, tmp_path):
     found = json.loads((tmp_path / "new" / "figures.json").read_text())
     assert (found["architecture"], found["images"], found["validation_images"]) == ("resnet18", 10, 10)
     rows = found["rows"]
-    assert [(row["format"], row["engine"]) for row in rows] == EXPECTED
-    assert {row["precision"] for row in rows} == {"fp32"} and {row["problem"] for row in rows} == {None}
+    assert [f"{row['format']} {row['engine']} {row['precision']}" for row in rows] == EXPECTED
+    assert {row["problem"] for row in rows} == {None}
     files = sorted((made / "photos" / "val").rglob("*.jpg"))
     accuracy = np.mean([predictor(file).label == file.parent.name for file in files])
     assert accuracy <= 0.8, "two photos are not what they are called"
     weights = 4e-6 * sum(parameter.size for parameter in predictor.model.get_parameters())
-    for row in rows:
+    assert all(row[name] > 0 for row in rows for name in ("ms_batch_1", "ms_batch_16", "images_per_second"))
+    exact = [row for row in rows if row["precision"] == "fp32"]
+    for row in exact:
         assert row["accuracy"] == pytest.approx(accuracy)
-        assert all(row[name] > 0 for name in ("ms_batch_1", "ms_batch_16", "images_per_second"))
         assert 0.95 * weights < row["megabytes"] < 1.5 * weights  # without BatchNorms; with the graph
     assert rows[0]["megabytes"] == (made / "run" / "best.ckpt").stat().st_size / 1e6
-    assert rows[0]["change"] is None and max(row["change"] for row in rows[1:]) < 1e-4
+    assert rows[0]["change"] is None and max(row["change"] for row in exact[1:]) < 1e-4
+    (int8,) = (row for row in rows if row not in exact)
+    file = tmp_path / "int8.onnx"
+    size = exporting.export(made / "run" / "best.ckpt", out=file, int8=True, force=True).size
+    answers, expected = mstl.load_predictor(file).evaluate(made / "photos" / "val"), predictor.evaluate()
+    assert int8["megabytes"] == pytest.approx(size / 1e6, rel=1e-3) and int8["megabytes"] < 0.5 * weights
+    assert int8["change"] == pytest.approx(np.abs(answers.probabilities - expected.probabilities).max(), abs=1e-6)
+    assert int8["change"] > 1e-4 and int8["accuracy"] == pytest.approx(answers.accuracy)
     lines = run.stdout.splitlines()
     assert lines[0].endswith("best.ckpt: resnet18, asked about all 10 validation images")
     assert re.split("  +", lines[1]) == list(benchmark_command.HEADER)
     assert len(lines) == 2 + len(rows) and len({len(line) for line in lines[1:]}) == 1
     for line, row in zip(lines[2:], rows, strict=True):
         name, engine, megabytes, *_ = re.split("  +", line)
-        assert (name, engine) == (row["format"], f"{row['engine']} fp32") and megabytes == f"{row['megabytes']:.1f}"
-    assert run.stderr.count("benchmark: ") == len(rows), "progress is not said on stdout"
+        assert (
+            f"{name} {engine}" == f"{row['format']} {row['engine']} {row['precision']}"
+            and megabytes == f"{row['megabytes']:.1f}"
+        )
+    assert run.stderr.count("benchmark: ") == len(rows), "progress is said, and not on stdout"
 
 
 def test_the_change_is_that_of_the_probabilities(made, predictor, monkeypatch, only):
@@ -124,7 +136,7 @@ def test_the_change_is_that_of_the_probabilities(made, predictor, monkeypatch, o
             return [logits * np.float32(1.00008), features]
 
     monkeypatch.setattr(onnxruntime_session, "open_session", Spoiled)
-    only(engines=[("checkpoint", "onnxruntime")])
+    only("checkpoint onnxruntime fp32")
     _, row = benchmarking.benchmark(made / "run" / "best.ckpt").rows
     logits = predictor.evaluate().logits.astype(float) / predictor.temperature
     powers = [np.exp(factor * logits) for factor in (1, 1.00008)]
@@ -142,7 +154,7 @@ def test_an_engine_that_answers_wrongly_is_a_row_that_says_so(made, monkeypatch,
             raise RuntimeError("no\n  memory")
 
     monkeypatch.setattr(onnxruntime_session, "open_session", Broken)
-    only("onnx", engines=[("checkpoint", "onnxruntime")])
+    only("checkpoint onnxruntime fp32", "onnx onnxruntime fp32")
     run = command(made / "run" / "best.ckpt")
     assert run.exit_code == 0, run.output
     _, _, _, broken, sound = run.stdout.splitlines()
@@ -159,7 +171,7 @@ def test_an_exported_file_that_answers_otherwise_is_a_row_that_says_so(made, mon
         return dataclasses.replace(record, rejection=dataclasses.replace(record.rejection, distance_limit=-1.0))
 
     monkeypatch.setattr(contenders, "record_of", record_of)
-    only("onnx")
+    only("onnx onnxruntime fp32")
     run = command(made / "run" / "best.ckpt", "--json", tmp_path / "figures.json")
     assert run.exit_code == 0, run.output
     _, row = json.loads((tmp_path / "figures.json").read_text())["rows"]
@@ -168,22 +180,19 @@ def test_an_exported_file_that_answers_otherwise_is_a_row_that_says_so(made, mon
     assert "not usable: its proof failed" in run.stdout.splitlines()[-1]
 
 
-def test_what_is_not_installed_is_left_out(made, monkeypatch, only):
+def test_what_is_not_installed_is_left_out(made, monkeypatch):
     real = importlib.util.find_spec
     gone = ("onnxruntime", "openvino")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name in gone else real(name, *more))
-    only()
     run = command(made / "run" / "best.ckpt")
-    assert run.exit_code == 0 and len(run.stdout.splitlines()) == 3, run.output
+    assert run.exit_code == 0, run.output
+    names = [line.split()[:3] for line in run.stdout.splitlines()[2:]]
+    assert names == [["checkpoint", "mindspore", "fp32"], ["mindir", "mindspore", "fp32"]]
     for name, extra in (("onnxruntime", "onnx"), ("openvino", "openvino")):
         line = (
             rf'^benchmark: {name} is left out, as engine .* {name} is not installed: `pip install "mstl\[{extra}\]"`$'
         )
         assert len(re.findall(line, run.stderr, re.M)) == 1, run.stderr
-    contest = contenders.Contest(mstl.Predictor(made / "run" / "best.ckpt", engine="mindspore"), None, None)
-    assert [(entry.format, entry.choice.engine) for entry in contenders.Contest.entries(contest)] == [
-        ("checkpoint", "mindspore")
-    ]
 
 
 def test_at_most_so_many_images_spread_over_all(made, monkeypatch, only):

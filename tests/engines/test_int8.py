@@ -152,7 +152,7 @@ def test_a_possible_loss_is_refused(export, tmp_path, monkeypatch, caplog):
         export(int8=True)
     assert not (tmp_path / "out").exists()
     done = export(int8=True, force=True)
-    assert OnnxModel(done.files[0]).record.int8.forced and "it is kept, as --force is given" in caplog.text
+    assert OnnxModel(done.files[0]).record.int8.forced and "it is kept all the same" in caplog.text
 
 
 def test_who_may_lose_how_much():
