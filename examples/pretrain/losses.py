@@ -1,5 +1,7 @@
 """What the student is asked to match: the teacher's logits, pooled features and maps."""
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from student import ResNet18
@@ -63,7 +65,15 @@ def alignment(stride: int, size: int, teacher_size: int) -> tuple[torch.Tensor, 
     return own[inside], weights
 
 
-def losses(student, heads, x: torch.Tensor, size: int, target: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+@functools.lru_cache(maxsize=2)
+def alignments(size: int, teacher_size: int, device: torch.device) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Return the `alignment` of each map."""
+    return {
+        key: tuple(each.to(device) for each in alignment(stride, size, teacher_size)) for key, stride in STRIDES.items()
+    }
+
+
+def losses(student, heads, x: torch.Tensor, size: int, target: dict, places: dict) -> dict[str, torch.Tensor]:
     """Return the parts of the loss of one batch.
 
     Args:
@@ -72,12 +82,12 @@ def losses(student, heads, x: torch.Tensor, size: int, target: dict[str, torch.T
         x: The images, 0..255, at the teacher's size.
         size: The student's size.
         target: The teacher's outputs for x, with `pooled`.
+        places: What `alignments` returns.
     """
-    teacher_size = x.shape[-1]
-    if size != teacher_size:
+    if size != x.shape[-1]:
         x = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
     # The cache of cast weights is shared by all threads, and would be cleared under one by another.
-    with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
+    with torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False):
         maps = student.maps(student.normalise(x).contiguous(memory_format=torch.channels_last))
         pooled = maps["s32"].mean((2, 3))
         logits = student.fc(pooled)
@@ -89,18 +99,17 @@ def losses(student, heads, x: torch.Tensor, size: int, target: dict[str, torch.T
         ),
         "pooled": 1 - F.cosine_similarity(mine["pooled"].float(), heads.standardise("pooled", target["pooled"])).mean(),
     }
-    for key, stride in STRIDES.items():
-        own, weights = alignment(stride, size, teacher_size)
+    for key, (own, weights) in places.items():
         theirs = weights @ heads.standardise(key, target[key]) @ weights.T
         parts[key] = 1 - F.cosine_similarity(mine[key][:, :, own][:, :, :, own].float(), theirs).mean()
     return parts
 
 
-@torch.inference_mode()
-def teach(teacher: Teacher, x: torch.Tensor, chunk: int = 8) -> dict[str, torch.Tensor]:
-    """Return the teacher's outputs as float32, computed in chunks small enough for the processor's cache."""
+@torch.no_grad()
+def teach(teacher: Teacher, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return the teacher's outputs as float32; on a CPU computed in chunks small enough for the processor's cache."""
     outputs = []
-    for part in x.split(chunk):
+    for part in x.split(8) if x.device.type == "cpu" else [x]:
         part = teacher.normalise(part).bfloat16().contiguous(memory_format=torch.channels_last)
         out = {key: value.float() for key, value in teacher(part).items()}
         outputs.append(out | {"pooled": out["s32"].mean((2, 3))})

@@ -19,7 +19,7 @@ def orthogonalise(gradient: torch.Tensor, steps: int = 5) -> torch.Tensor:
     a, b, c = 3.4445, -4.7750, 2.0315
     x = gradient / (gradient.norm() + 1e-7)
     gram = x @ x.T
-    identity = torch.eye(len(gram))
+    identity = torch.eye(len(gram), device=gram.device)
     total = None
     for step in range(steps):
         poly = a * identity + b * gram + c * gram @ gram
@@ -66,7 +66,7 @@ class Muon(torch.optim.Optimizer):
         update = orthogonalise(update.T if tall else update)
         update = (update.T if tall else update).reshape(p.shape)
         # The step's length is lr times the weight's, whatever the shape.
-        p.sub_(update, alpha=float(group["lr"] * state["length"] / (update.norm() + 1e-7)))
+        p.sub_(update * (group["lr"] * state["length"] / (update.norm() + 1e-7)))
         p.mul_(state["length"] / p.norm())
 
 

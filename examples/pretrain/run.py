@@ -11,8 +11,9 @@ from losses import WEIGHTS, Heads
 from optim import make_optimizers
 from student import ResNet18
 
-# Every thread works on units of its own: no thread waits for another within a step, which costs little where other
-# processes take the processors, and a unit's activations fit the processor's cache. BatchNorm sees one unit at a time.
+# On a CPU every thread works on units of its own: no thread waits for another within a step, which costs little where
+# other processes take the processors, and a unit's activations fit the processor's cache. BatchNorm sees one unit at a
+# time. A GPU gets a batch as a whole.
 UNIT = 32
 
 
@@ -23,23 +24,25 @@ class Run:
         folder: Where the state lies.
         name: Name of the state's file.
         args: The command line.
-        pool: Threads to work with.
+        device: Where to compute.
     """
 
-    def __init__(self, folder: Path, name: str, args: argparse.Namespace, pool: ThreadPoolExecutor):
-        self.pool = pool
+    def __init__(self, folder: Path, name: str, args: argparse.Namespace, device: torch.device):
+        self.device = device
+        self.unit = UNIT if device.type == "cpu" else args.batch
+        self.pool = ThreadPoolExecutor(args.threads if device.type == "cpu" else 1)
         torch.manual_seed(args.seed)
         self.path = folder / name
-        self.student = ResNet18().to(memory_format=torch.channels_last)
-        self.heads = Heads()
-        self.optimizers = make_optimizers(self.student, self.heads, args.muon_lr, args.adam_lr, pool)
+        self.student = ResNet18().to(device, memory_format=torch.channels_last)
+        self.heads = Heads().to(device)
+        self.optimizers = make_optimizers(self.student, self.heads, args.muon_lr, args.adam_lr, self.pool)
         self.ema = copy.deepcopy(self.student)
         self.samples = self.steps = 0
         self.start = 0
 
     def load(self, path: Path):
-        """Take everything from a file."""
-        state = torch.load(path, weights_only=True, mmap=True)
+        """Take everything from a file, which may be from another kind of device."""
+        state = torch.load(path, weights_only=True, mmap=True, map_location=self.device)
         self.student.load_state_dict(state["student"])
         self.ema.load_state_dict(state["ema"])
         self.heads.load_state_dict(state["heads"])
@@ -70,8 +73,8 @@ class Run:
             for group in optimizer.param_groups:
                 group["lr"] = factor * group["peak"]
 
-    def step(self, batch: int, work, decay: float) -> dict[str, float]:
-        """Learn from one batch and return the parts of its loss.
+    def step(self, batch: int, work, decay: float) -> dict[str, torch.Tensor]:
+        """Learn from one batch and return the parts of its loss, still on the device.
 
         Args:
             batch: Images in the batch.
@@ -79,12 +82,12 @@ class Run:
             decay: Decay of the weights' moving average.
         """
 
-        def unit(first: int) -> dict[str, float]:
+        def unit(first: int) -> dict[str, torch.Tensor]:
             parts = work(first)
-            (sum(WEIGHTS[key] * value for key, value in parts.items()) * (UNIT / batch)).backward()
-            return {key: value.item() for key, value in parts.items()}
+            (sum(WEIGHTS[key] * value for key, value in parts.items()) * (self.unit / batch)).backward()
+            return {key: value.detach() for key, value in parts.items()}
 
-        rows = list(self.pool.map(unit, range(self.samples, self.samples + batch, UNIT)))
+        rows = list(self.pool.map(unit, range(self.samples, self.samples + batch, self.unit)))
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
@@ -92,9 +95,9 @@ class Run:
         self.steps += 1
         with torch.no_grad():
             decay = min(decay, (1 + self.steps) / (10 + self.steps))
-            for mine, theirs in zip(self.ema.state_dict().values(), self.student.state_dict().values(), strict=True):
-                if mine.is_floating_point():
-                    mine.lerp_(theirs, 1 - decay)
+            pairs = zip(self.ema.state_dict().values(), self.student.state_dict().values(), strict=True)
+            mine, theirs = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+            torch._foreach_lerp_(mine, theirs, 1 - decay)
         return {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
 
 

@@ -156,7 +156,7 @@ TABLE: tuple[WeightsEntry, ...] = (
         "mstl",
         url="",
         filename="mstl_resnet18.ckpt",
-        sha256="240c889875496b468702b233873f350aee7f380dacc04e90e9a53eac2bc21497",
+        sha256="1e6e2fe95945cb89a8e5a7c38f378559f26b19ce9041ee02761df66c33c61a94",
         layout="torchvision",
         licence="Apache-2.0",
         top1=None,
