@@ -18,15 +18,12 @@ class FeatureLoader:
 
     Args:
         loader: The Loader whose order of images it keeps.
-        views: For each view, (N, C, h, w) features. An image is seen in the next of its views in each epoch.
-
-    Attributes:
-        views: The features; (N, C) where they are pooled, of height and width 1.
+        views: For each view, (N, C, h, w) activations or (N, C) pooled features. An image is seen in the next of its
+            views in each epoch.
     """
 
     def __init__(self, loader: Loader, views: Sequence[FloatArray]) -> None:
-        self.loader, self.images = loader, loader.images
-        self.views = [view[:, :, 0, 0] if view.shape[2:] == (1, 1) else view for view in views]
+        self.loader, self.views, self.images = loader, views, loader.images
 
     def __len__(self) -> int:
         return len(self.loader)
@@ -40,7 +37,7 @@ class FeatureLoader:
         """One pass over the images.
 
         Yields:
-            (n, C, h, w) float32 features, or (n, C) pooled ones, and (n,) int32 labels.
+            (n, C, h, w) or (n, C) float32 features, and (n,) int32 labels.
         """
         order, size = self.loader.order(epoch), self.loader.batch_size
         for start in range(0, len(order), size):

@@ -115,6 +115,8 @@ class TrainingRun:
         except EngineRefused:
             self.compute_features()  # by the next engine, from the start: features of two are not mixed
             return
+        if freeze.level == "backbone":  # pooled
+            views, val_view = [view[:, :, 0, 0] for view in views], val_view[:, :, 0, 0]
         self.features = FeatureLoader(self.train_loader, views), FeatureLoader(self.val_loader, [val_view])
         trim_memory()  # of the threads that decoded the images
         views_text = "one view" if config.views == 1 else f"{config.views} views"

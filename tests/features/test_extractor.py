@@ -223,7 +223,7 @@ def test_an_image_is_not_hashed_again_after_the_scan(net, photos, home, monkeypa
 def test_views_take_turns(photos):
     images, _ = mstl.load_data(str(photos))
     loader = Loader(images, [], 5, seed=1)
-    views = [np.full((12, 2, 1, 1), 100 * number) + np.arange(12)[:, None, None, None] for number in range(3)]
+    views = [np.full((12, 2), 100 * number) + np.arange(12)[:, None] for number in range(3)]
     seen = {index: [] for index in range(12)}
     for epoch in range(3):
         pairs = [(rows.asnumpy(), labels.asnumpy()) for rows, labels in FeatureLoader(loader, views).batches(epoch)]
@@ -239,11 +239,11 @@ def history(state):
     return [[row[key] for key in ("train_loss", "val_loss", "val_accuracy")] for row in state.history]
 
 
-@pytest.mark.parametrize("freeze", ["backbone", "layer3"])
-def test_training_is_the_same_with_and_without(photos, tmp_path, home, freeze):
-    """Of photos that are not varied, what is kept is what would be computed."""
+@pytest.mark.parametrize(("freeze", "size"), [("backbone", 64), ("layer3", 64), ("layer4", 32)])
+def test_training_is_the_same_with_and_without(photos, tmp_path, home, freeze, size):
+    """Of photos that are not varied, what is kept is what would be computed; of 32 px, it is maps of a single pixel."""
     options = {**TINY, "data": str(photos), "augment": "none", "freeze": freeze, "epochs": 2, "lr": 0.0001}
-    options.update(image_size=64, batch_size=6)
+    options.update(image_size=size, batch_size=6)
     plain = mstl.fit(out=str(tmp_path / "plain"), cache=False, **options)
     cold = mstl.fit(out=str(tmp_path / "cold"), **options)
     warm = mstl.fit(out=str(tmp_path / "warm"), **options)

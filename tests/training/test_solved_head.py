@@ -27,8 +27,9 @@ def features_of_runs(monkeypatch):
     real = FeatureExtractor.activations
 
     def watched(self, images, view=0):
-        seen.append(real(self, images, view)[:, :, 0, 0])
-        return seen[-1]
+        features = real(self, images, view)
+        seen.append(features[:, :, 0, 0])
+        return features
 
     monkeypatch.setattr(FeatureExtractor, "activations", watched)
     return seen
