@@ -1,10 +1,14 @@
 """``mstl export best.ckpt``: a model for ONNX Runtime, MindSpore or OpenVINO, with proof that it answers the same."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mstl.commands import shared
+
+if TYPE_CHECKING:
+    from mstl.engines.export_record import Int8Record
 
 FORMATS = ("onnx", "mindir", "openvino")  # of mstl.prediction.exporting, which loads MindSpore
 
@@ -50,9 +54,19 @@ def main(checkpoint: Path, kind: str, out: Path | None, int8: bool, force: bool,
         f"(largest change of a probability {exported.difference:.1g})"
     )
     if cost is not None:
-        print(
-            f"int8, calibrated on {cost.calibration_images:,} training images: {cost.int8_correct:,} of "
-            f"{cost.validation_images:,} validation images right, in fp32 {cost.fp32_correct:,} ({cost.lost} lost, "
-            f"{cost.gained} gained; a loss of accuracy above {cost.most_loss:.1%} is excluded); probabilities change "
-            f"by up to {cost.largest_change:.2g}"
-        )
+        print(quantised(cost))
+    if exported.trained_in == "bf16":
+        numbers = "fp32" if cost is None else "int8, from fp32"
+        print(f"the model was trained on features in bf16; it is exported in {numbers}, and proved against fp32")
+
+
+def quantised(cost: "Int8Record") -> str:
+    """What quantising a model cost, as a line."""
+    loss = f"a loss of accuracy above {cost.most_loss:.1%} is excluded"
+    if cost.forced:
+        loss = f"a loss of up to {cost.most_loss:.1%} is possible, {cost.allowed_loss:.0%} is allowed: kept by --force"
+    return (
+        f"int8, calibrated on {cost.calibration_images:,} training images: {cost.int8_correct:,} of "
+        f"{cost.validation_images:,} validation images right, in fp32 {cost.fp32_correct:,} ({cost.lost} lost, "
+        f"{cost.gained} gained; {loss}); probabilities change by up to {cost.largest_change:.2g}"
+    )

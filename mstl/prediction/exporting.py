@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import mstl
+from mstl.config import RECORD
 from mstl.data.dataset import ImageSet, subset
 from mstl.engines.export_graph import ModelParts, onnx_export
 from mstl.engines.export_mindir import MindirModel, write_mindir
@@ -46,6 +47,7 @@ class Exported(NamedTuple):
         size: Bytes of the files.
         int8: What quantising it cost; None for fp32.
         fp32_size: Bytes that it would have in fp32; None for fp32.
+        trained_in: The precision of the features that the model was trained on.
     """
 
     files: tuple[Path, ...]
@@ -54,6 +56,7 @@ class Exported(NamedTuple):
     size: int
     int8: Int8Record | None = None
     fp32_size: int | None = None
+    trained_in: str = "fp32"
 
 
 def export(
@@ -99,7 +102,9 @@ def export(
         except MstlError as error:
             raise MstlError(f"{path} is not written, as its proof failed: {error}") from error
     size = sum(file.stat().st_size for file in files)
-    return Exported(files, len(reference.paths), difference, size, record.int8, fp32_size)
+    engine = (predictor.metadata.get(RECORD) or {}).get("engine") or {}
+    trained_in = engine.get("precision", "fp32")
+    return Exported(files, len(reference.paths), difference, size, record.int8, fp32_size, trained_in)
 
 
 def refuse_options(kind: Format, int8: bool, force: bool) -> None:

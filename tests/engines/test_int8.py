@@ -15,8 +15,8 @@ from click.testing import CliRunner
 import mstl
 from mstl import MstlError
 from mstl.commands import export_command
-from mstl.engines import onnxruntime_session
-from mstl.engines.export_record import ExportRecord
+from mstl.engines import onnxruntime_session, quantising
+from mstl.engines.export_record import ExportRecord, Int8Record
 from mstl.engines.exported_model import OnnxModel
 from mstl.evaluation.calibration import fit_temperature
 from mstl.evaluation.paired_loss import PairedLoss
@@ -272,3 +272,34 @@ def test_every_processor_gives_the_same_answers(exported, monkeypatch):
     model = OnnxModel(exported[0])
     assert model.session.get_session_options().get_session_config_entry("session.x64quantprecision") == "1"
     assert model.answer(pixels).features == pytest.approx(expected.features, abs=1e-5)
+
+
+def graph_of(*convolutions):
+    """An ONNX graph of convolutions, each given as (channels out, channels in / groups, groups)."""
+    nodes, constants = [], []
+    for i, (channels, per_group, groups) in enumerate(convolutions):
+        constants.append(numpy_helper.from_array(np.zeros((channels, per_group, 3, 3), np.float32), f"w{i}"))
+        nodes.append(onnx.helper.make_node("Conv", [f"x{i}", f"w{i}"], [f"x{i + 1}"], f"conv{i}", group=groups))
+        nodes.append(onnx.helper.make_node("Relu", [f"x{i + 1}"], [f"y{i}"], f"relu{i}"))
+    return onnx.helper.make_graph(nodes, "backbone", [], [], constants)
+
+
+@pytest.mark.parametrize(
+    ("convolutions", "kept"),
+    [
+        ([(32, 3, 1), (32, 1, 32), (16, 32, 1), (96, 1, 96)], ["conv0", "conv1"]),  # EfficientNet
+        ([(64, 3, 1), (64, 64, 1)], []),  # ResNet
+        ([(64, 3, 1), (128, 4, 32)], []),  # ResNeXt: groups, but none of one channel
+    ],
+)
+def test_the_first_layers_of_a_depthwise_model_stay_float32(convolutions, kept):
+    assert quantising.first_layers(graph_of(*convolutions)) == kept
+
+
+def test_what_force_kept_is_not_called_excluded():
+    cost = Int8Record(245, 153, 147, 143, 4, 0, 0.059, 0.01, True, 0.2)
+    said = export_command.quantised(cost)
+    assert "(4 lost, 0 gained; a loss of up to 5.9% is possible, 1% is allowed: kept by --force)" in said
+    assert "a loss of accuracy above 0.8% is excluded" in export_command.quantised(
+        replace(cost, most_loss=0.008, forced=False)
+    )
