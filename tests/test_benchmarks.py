@@ -250,30 +250,31 @@ def test_batches_are_spread_over_the_classes(data):
     assert (batch[2:, 2].mean((1, 2)) < batch[2:, 0].mean((1, 2))).all()  # red
 
 
+FIRST_RUN, SECOND_RUN = (fixed.FIRST, "1", "fp32"), (fixed.SECOND, "3", "bf16")
 RUNS = {
-    fixed.FIRST: [done(30, 900), done(25, 1000)],
-    fixed.SECOND: [done(6, 500), done(7, 400)],
+    FIRST_RUN: [done(30, 900), done(25, 1000)],
+    SECOND_RUN: [done(6, 500), done(7, 400)],
     fixed.TORCH: [done(110, 700, accuracy=0.94), done(100, 800, accuracy=0.96)],
 }
 
 
 def test_fixed_takes_the_quickest_run_and_the_largest_memory():
-    accuracies = {fixed.FIRST: [[0.5, 0.95], [0.93, 0.6]], fixed.SECOND: [[0.9], [0.9]]}
+    accuracies = {FIRST_RUN: [[0.5, 0.95], [0.93, 0.6]], SECOND_RUN: [[0.9], [0.9]]}
     options = argparse.Namespace(model="resnet50", epochs=5)
     rows = {row.what.partition(": ")[2]: row for row in fixed.compare(options, RUNS, accuracies)}
-    first = rows["mstl, first run / PyTorch"]
-    assert (first.ours, first.theirs, first.ratio, first.met) == (25, 100, 0.25, True)
-    second = rows["mstl, second run / PyTorch"]
-    assert (second.ratio, second.target, second.met) == (0.06, "ratio <= 0.06", True)
-    memory = rows["mstl, first run, peak memory"]
+    first = rows["mstl, first run, 1 view, fp32 / PyTorch"]
+    assert (first.ours, first.theirs, first.ratio, first.target, first.met) == (25, 100, 0.25, "ratio <= 0.13", False)
+    second = rows["mstl, second run, 3 views, bf16 / PyTorch"]
+    assert (second.ratio, second.target, second.met) == (0.06, "ratio <= 0.025", False)
+    memory = rows["mstl, first run, 1 view, fp32, peak memory"]
     assert (memory.ours, memory.target, memory.met) == (1000, "<= 1200 MB", True)
-    best = rows["mstl, first run / PyTorch, best accuracy"]
+    best = rows["mstl, first run, 1 view, fp32 / PyTorch, best accuracy"]
     assert best.ours == pytest.approx(0.94) and best.theirs == pytest.approx(0.95) and best.met
-    assert not rows["mstl, second run / PyTorch, best accuracy"].met
+    assert not rows["mstl, second run, 3 views, bf16 / PyTorch, best accuracy"].met
 
 
 def test_targets_are_for_their_own_setting():
-    accuracies = {fixed.FIRST: [[0.9]], fixed.SECOND: [[0.9]]}
+    accuracies = {FIRST_RUN: [[0.9]], SECOND_RUN: [[0.9]]}
     options = argparse.Namespace(model="resnet18", epochs=5)
     rows = fixed.compare(options, RUNS, accuracies)
     assert {row.target for row in rows} == {"", ">= theirs - 0.01"}
