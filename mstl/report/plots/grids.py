@@ -108,6 +108,7 @@ def grid(count: int, width: float, height: float, columns: int = 4) -> tuple["Fi
     axes: list[Axes] = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for place in axes:
         place.axis("off")
+        place.set(xticks=[], yticks=[])  # which would be laid out all the same
     return figure, axes[:count]
 
 
