@@ -9,7 +9,6 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import mindspore as ms
 import numpy as np
@@ -26,17 +25,20 @@ from mstl.data.loading.views import view_batches
 from mstl.data.samples import stamp
 from mstl.engines.parts import Engines, FeaturesPart
 from mstl.errors import MstlError
+from mstl.features import row_storage
 from mstl.features.digests import current_digests, parameter_digest
+from mstl.features.extraction import Extraction
 from mstl.features.feature_cache import FeatureCache
 from mstl.features.shard import FloatArray
+from mstl.features.sharing import EngineRefused, all_together
 from mstl.models.contract import Classifier
 from mstl.preprocessing import Preprocessing
 from mstl.runtime import stopping
-from mstl.runtime.memory import available_memory
+from mstl.runtime.memory import release_pages
+from mstl.runtime.processes import ProcessGroup
 
 FORMAT = 3  # of what is cached; raise it when features on disk would no longer be right
 ROWS_AT_A_TIME = 1000  # read from the cache, so that not all are in memory twice
-MEMORY_SHARE = 0.5  # of the free memory that features may take
 SHARD_BYTES = 32 * 10**6  # features that are cached together,
 SHARD_SECONDS = 60  # or sooner: a run that is stopped loses no more than this
 
@@ -53,9 +55,10 @@ class FeatureExtractor:
         engines: What may compute them.
         preprocessing: How an image becomes the model's input.
         config: The settings of the run: ``augment`` and ``seed`` for all views but the first, ``workers``, ``amp``.
+        processes: The processes that share what is to be computed; this one alone if None.
 
     Attributes:
-        computed: The number of activations that were computed so far.
+        computed: The number of activations that this process has computed so far.
         known: The number of activations that were cached.
         shape: (C, h, w) of an image's activations.
     """
@@ -69,7 +72,9 @@ class FeatureExtractor:
         engines: Engines,
         preprocessing: Preprocessing,
         config: TrainConfig,
+        processes: ProcessGroup | None = None,
     ) -> None:
+        self.processes = processes or ProcessGroup()
         self.front, self.preprocessing = front, preprocessing
         self.augment, self.seed, self.workers = config.augment, config.seed, config.workers
         self.computed = self.known = 0
@@ -104,12 +109,11 @@ class FeatureExtractor:
         return np.dtype(np.float32) if self.shape[1:] == (1, 1) else np.dtype(np.float16)
 
     def fits(self, num_images: int) -> bool:
-        """Whether the activations of so many images fit into memory."""
-        row_bytes = int(np.prod(self.shape)) * self.dtype.itemsize
-        return num_images * row_bytes <= MEMORY_SHARE * available_memory()
+        """Whether the activations of so many images can be kept, in memory or on the disk."""
+        return row_storage.fits(num_images * int(np.prod(self.shape)) * self.dtype.itemsize)
 
     def activations(self, images: ImageSet, view: int = 0) -> FloatArray:
-        """The activations of all images, cached or computed.
+        """The activations of all images, cached or computed; the same in all processes, which all must ask for them.
 
         Args:
             images: The images.
@@ -117,7 +121,8 @@ class FeatureExtractor:
                 view's number and the seed alone.
 
         Returns:
-            (N, C, h, w), in the order of the images; float32, or float16 for activation maps.
+            (N, C, h, w), in the order of the images; float32, or float16 for activation maps. A memory map if they are
+            many: see :mod:`mstl.features.row_storage`.
 
         Raises:
             EngineRefused: The engine that was to compute them was refused: by the next one, it is another extractor.
@@ -127,31 +132,42 @@ class FeatureExtractor:
         suffix = f"-{view}-{self.augment}-{self.seed}" if view else "-0"
         digests = current_digests(images, stamps)
         keys = [digest[:32] + suffix for digest in digests]
-        extraction = Extraction(images, stamps, digests, keys, np.empty((len(images), *self.shape), self.dtype))
-        missing = self._read_cached(extraction)
+        rows = row_storage.empty_rows((len(images), *self.shape), self.dtype)
+        extraction = Extraction(images, stamps, digests, keys, rows)
+        missing = self._read_cached(extraction, range(len(images)))
+        self.known += len(images) - len(missing)
+        if self.processes.size > 1 and self.cache.limit:
+            with all_together(self.processes, self.engines) as share_of:
+                own = share_of(extraction.different(missing))
+                self._compute(extraction, view, own)
+            computed = set(own.tolist())
+            missing = self._read_cached(extraction, [index for index in missing if index not in computed])
+        self._compute(extraction, view, extraction.different(missing))
         first = {keys[index]: index for index in reversed(missing)}
-        if first:
-            self._compute(extraction, view, np.array(sorted(first.values())))
-            for index in missing:  # the same image under two names
-                extraction.rows[index] = extraction.rows[first[keys[index]]]
+        for index in missing:  # the same image under two names
+            extraction.rows[index] = extraction.rows[first[keys[index]]]
+        release_pages(extraction.rows)
         return extraction.rows
 
-    def _read_cached(self, extraction: "Extraction") -> list[int]:
-        """Fill in the rows that are cached, and return the indices of the others."""
-        missing, keys = [], extraction.keys
-        for start in range(0, len(keys), ROWS_AT_A_TIME):
-            part = keys[start : start + ROWS_AT_A_TIME]
-            cached = self.cache.get(part)
-            for index, key in enumerate(part, start):
-                if key in cached:
-                    extraction.rows[index] = cached[key].reshape(self.shape)
-                else:
+    def _read_cached(self, extraction: Extraction, indices: Sequence[int]) -> list[int]:
+        """Fill in the rows of images that are cached, and return the indices of the others."""
+        missing = []
+        for start in range(0, len(indices), ROWS_AT_A_TIME):
+            part = indices[start : start + ROWS_AT_A_TIME]
+            cached = self.cache.get(extraction.keys[index] for index in part)
+            for index in part:
+                row = cached.get(extraction.keys[index])
+                if row is None:
                     missing.append(index)
-        self.known += len(keys) - len(missing)
+                else:
+                    extraction.rows[index] = row.reshape(self.shape)
+            release_pages(extraction.rows)
         return missing
 
-    def _compute(self, extraction: "Extraction", view: int, missing: NDArray[np.int64]) -> None:
+    def _compute(self, extraction: Extraction, view: int, missing: NDArray[np.int64]) -> None:
         """Fill in the missing rows by the frozen stages, and cache them."""
+        if not len(missing):
+            return
         uncached: list[int] = []
         since = time.monotonic()
         try:
@@ -167,7 +183,7 @@ class FeatureExtractor:
             self._cache(extraction, uncached)
 
     def _batches(
-        self, extraction: "Extraction", view: int, missing: NDArray[np.int64]
+        self, extraction: Extraction, view: int, missing: NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.int64], FloatArray]]:
         """Run the missing images through the frozen stages, and yield batches of their indices and activations."""
         from tqdm import tqdm
@@ -189,7 +205,7 @@ class FeatureExtractor:
                 stopping.check()
 
     def _inputs(
-        self, extraction: "Extraction", view: int, missing: NDArray[np.int64], batch_size: int
+        self, extraction: Extraction, view: int, missing: NDArray[np.int64], batch_size: int
     ) -> Iterator[ms.Tensor | NDArray[np.float32]]:
         """Batches of the missing images, in their order."""
         images = extraction.images
@@ -202,32 +218,10 @@ class FeatureExtractor:
         transforms = train_transforms(self.preprocessing, self.augment)
         yield from view_batches(part.paths, digests, transforms, batch_size, view, self.seed, self.workers)
 
-    def _cache(self, extraction: "Extraction", indices: Sequence[int]) -> None:
+    def _cache(self, extraction: Extraction, indices: Sequence[int]) -> None:
         """Cache rows, except those of images that have changed since their digest was taken."""
         shape = self.shape[:1] if self.shape[1:] == (1, 1) else self.shape
         paths, stamps = extraction.images.paths, extraction.stamps
         unchanged = [index for index in indices if stamp(paths[index]) == stamps[index]]
         self.cache.put({extraction.keys[index]: extraction.rows[index].reshape(shape) for index in unchanged})
-
-
-class EngineRefused(Exception):
-    """Another engine has to compute the features: all of them, as those of two are not mixed."""
-
-
-@dataclass(frozen=True)
-class Extraction:
-    """Images on their way to activations.
-
-    Attributes:
-        images: The images.
-        stamps: :func:`mstl.data.samples.stamp` of each file, from before its digest was taken.
-        digests: Of each file's content.
-        keys: Of each image in the feature cache.
-        rows: (N, C, h, w), filled in along the way.
-    """
-
-    images: ImageSet
-    stamps: Sequence[str | None]
-    digests: Sequence[str]
-    keys: Sequence[str]
-    rows: FloatArray
+        release_pages(extraction.rows)

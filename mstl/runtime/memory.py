@@ -2,8 +2,12 @@
 
 import contextlib
 import ctypes
+import mmap
 import os
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 
 def available_memory() -> int:
@@ -27,3 +31,14 @@ def trim_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
     if trim is not None:
         trim(0)
+
+
+def release_pages(array: NDArray[Any]) -> None:
+    """Let go of what has been read or written of a memory map of a file; does nothing to any other array.
+
+    The content stays in the file and in the system's file cache, from where it is mapped again when it is needed. It no
+    longer counts as memory of this process.
+    """
+    mapping = getattr(array, "_mmap", None)  # of a np.memmap, and of all views of it
+    if isinstance(mapping, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapping.madvise(mmap.MADV_DONTNEED)

@@ -14,8 +14,9 @@ from mstl.data.loading.mixup import Mixer
 from mstl.engines.parts import ClassifierPart, Engines, FeaturesPart
 from mstl.evaluation.evaluate import evaluate, evaluate_head
 from mstl.evaluation.metrics import Evaluation
-from mstl.features.extractor import EngineRefused, FeatureExtractor
+from mstl.features.extractor import FeatureExtractor
 from mstl.features.feature_loader import FeatureLoader
+from mstl.features.sharing import EngineRefused
 from mstl.models import layers
 from mstl.models.fusing import FusedModel
 from mstl.runtime.memory import trim_memory
@@ -99,15 +100,14 @@ class TrainingRun:
         config = state.config
         if freeze.num_frozen_stages == 0 or not config.cache:
             return
-        if self.mixer.alphas or self.processes.size > 1:
-            reason = "images are mixed" if self.mixer.alphas else "there are several processes"
-            logger.info("features: computed in every epoch, as %s", reason)
+        if self.mixer.alphas:
+            logger.info("features: computed in every epoch, as images are mixed")
             return
-        extractor = FeatureExtractor(
-            state.model, freeze.level, freeze.frozen_cells, self.frozen_part, self.engines, state.preprocessing, config
-        )
-        if not extractor.fits(len(state.train_set) * config.views + len(state.val_set)):
-            logger.info("features: computed in every epoch, as they do not fit into memory")
+        frozen = (state.model, freeze.level, freeze.frozen_cells, self.frozen_part, self.engines)
+        extractor = FeatureExtractor(*frozen, state.preprocessing, config, self.processes)
+        fits = extractor.fits(len(state.train_set) * config.views + len(state.val_set))
+        if self.processes.any(not fits)[0]:
+            logger.info("features: computed in every epoch, as they do not fit into memory or onto the disk")
             return
         try:
             views = [extractor.activations(state.train_set, view) for view in range(config.views)]
@@ -120,7 +120,8 @@ class TrainingRun:
         self.features = FeatureLoader(self.train_loader, views), FeatureLoader(self.val_loader, [val_view])
         trim_memory()  # of the threads that decoded the images
         views_text = "one view" if config.views == 1 else f"{config.views} views"
-        counts = (extractor.computed, extractor.known)
+        computed = int(self.processes.sum(np.array([extractor.computed]))[0])
+        counts = (computed, extractor.known)
         logger.info("features: %s of each image, %d computed, %d from the cache", views_text, *counts)
 
     def batches(self, epoch: int) -> Iterator[tuple[ms.Tensor, ms.Tensor, int]]:

@@ -16,7 +16,7 @@ from mstl.data.loading.loader import Loader
 from mstl.data.loading.transforms import eval_transforms
 from mstl.engines.choice import choices
 from mstl.engines.parts import Engines, FeaturesPart
-from mstl.features import digests, extractor
+from mstl.features import digests, extractor, row_storage
 from mstl.features.extractor import FeatureExtractor
 from mstl.features.feature_cache import FeatureCache
 from mstl.features.feature_loader import FeatureLoader
@@ -220,6 +220,27 @@ def test_an_image_is_not_hashed_again_after_the_scan(net, photos, home, monkeypa
     assert hashed == [images.paths[3]]
 
 
+def test_many_features_are_in_a_file_that_goes_with_the_process(net, photos, home, monkeypatch):
+    images, _ = mstl.load_data(str(photos))
+    few, _ = ask(net, images)
+    monkeypatch.setattr(row_storage, "IN_MEMORY", 1000)
+    kept, computed = ask(net, images)
+    assert computed == 0
+    assert isinstance(kept, np.memmap) and not isinstance(few, np.memmap)
+    np.testing.assert_array_equal(kept, few)
+    assert {path.name for path in home.iterdir()} == {"features", "scans"}
+    loaders = [FeatureLoader(Loader(images, [], 5, seed=1), [rows[:, :, 0, 0]]) for rows in (kept, few)]
+    for (mapped, _), (rows, _) in zip(*(loader.batches(3) for loader in loaders), strict=True):
+        np.testing.assert_array_equal(mapped.asnumpy(), rows.asnumpy())
+
+
+def test_without_room_for_a_file_features_are_in_memory(tmp_path, monkeypatch):
+    (tmp_path / "home").write_text("in the way")
+    monkeypatch.setenv("MSTL_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(row_storage, "IN_MEMORY", 1000)
+    assert not isinstance(row_storage.empty_rows((300, 4), np.dtype(np.float32)), np.memmap)
+
+
 def test_views_take_turns(photos):
     images, _ = mstl.load_data(str(photos))
     loader = Loader(images, [], 5, seed=1)
@@ -253,7 +274,8 @@ def test_training_is_the_same_with_and_without(photos, tmp_path, home, freeze, s
 
 @pytest.mark.parametrize(("options", "message"), [({"mixup": 0.2}, "images are mixed"), ({}, "do not fit into memory")])
 def test_what_cannot_be_kept_is_computed_in_every_epoch(photos, tmp_path, home, caplog, monkeypatch, options, message):
-    monkeypatch.setattr(extractor, "available_memory", lambda: 1000)
+    monkeypatch.setattr(row_storage, "available_memory", lambda: 1000)
+    monkeypatch.setattr(row_storage, "free_disk", lambda: 1000)
     caplog.set_level("INFO", logger="mstl")
     state = mstl.fit(data=str(photos), out=str(tmp_path / "run"), epochs=1, **TINY, **options)
     assert message in caplog.text
