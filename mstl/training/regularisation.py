@@ -78,8 +78,7 @@ def choose_weight_decay(
     tried = DECAYS if count > 1 else DECAYS[::2]
     for decay in tried:
         solution = problem.solve(decay, solution, float(np.clip(decay / 10, *TOLERANCES)))
-        logits = problem.logits(solution, views[0])[rows, own]
-        losses.append(weights * cross_entropies(logits, labels[rows]))
+        losses.append(weights * cross_entropies(problem.answers(solution, rows, own), labels[rows]))
         best = min(losses, key=np.mean)
         if len(losses) > PATIENCE and all(is_worse(each, best) for each in losses[-PATIENCE:]):
             break

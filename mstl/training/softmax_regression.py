@@ -5,7 +5,7 @@ sum of squared weights; the bias is free. It is convex, so that its minimum does
 Several such problems on the same rows, such as those of cross-validation, are solved as one, by one matrix product.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from mstl.runtime import stopping
+from mstl.runtime.memory import release_pages
 
 MOST_STEPS = 1000
+BLOCK = 4 * 10**6  # features, or answers, that are in memory at a time
 Array = NDArray[np.floating[Any]]
 Solution = NDArray[np.float64]
 
@@ -39,10 +41,11 @@ class SoftmaxRegression:
         self.weights = self.targets.sum(2, keepdims=True)
         self.counts = len(views) * (self.weights > 0).sum(0)  # (J, 1) rows that take part
         self.dtype = np.result_type(views[0].dtype, np.float32)
-        self.mean = np.mean([view.mean(0, dtype=np.float64) for view in views], axis=0)
-        squares = np.mean([np.einsum("nf,nf->", view, view, dtype=np.float64) / len(view) for view in views])
-        self.scale = float(np.sqrt(max(squares - self.mean @ self.mean, np.finfo(float).tiny)))
         self.size = self.targets.shape[1] * self.targets.shape[2]  # columns: problems times classes
+        total = sum(len(view) for view in views)
+        self.mean = np.sum([part.sum(0, dtype=np.float64) for part, _ in self._blocks()], axis=0) / total
+        squares = sum(float(np.einsum("nf,nf->", part, part, dtype=np.float64)) for part, _ in self._blocks()) / total
+        self.scale = float(np.sqrt(max(squares - self.mean @ self.mean, np.finfo(float).tiny)))
 
     def solve(self, relative_decay: float, start: Solution | None = None, tolerance: float | None = None) -> Solution:
         """The minimum for a weight decay.
@@ -78,6 +81,16 @@ class SoftmaxRegression:
         weights, bias = self.head(solution)
         return (view @ weights + bias).reshape(len(view), *self.targets.shape[1:])
 
+    def answers(self, solution: Solution, rows: NDArray[np.integer[Any]], problems: NDArray[np.integer[Any]]) -> Array:
+        """(n, K) answers about some rows in the first view, each by the problem that is given for it."""
+        count = self._block_size
+        parts = []
+        for start in range(0, len(rows), count):
+            part = np.asarray(self.views[0][rows[start : start + count]])
+            parts.append(self.logits(solution, part)[np.arange(len(part)), problems[start : start + count]])
+            release_pages(self.views[0])
+        return np.concatenate(parts)
+
     def head(self, solution: Solution) -> tuple[Array, Array]:
         """A solution as weights (F, J * K) of the features as they are, and biases (J * K,)."""
         weights = solution[:-1] / self.scale
@@ -85,16 +98,32 @@ class SoftmaxRegression:
 
     def losses(self, solution: Solution) -> NDArray[np.float64]:
         """(J,) mean cross entropies, in nats, without the weight decay."""
-        return sum((self._loss(self.logits(solution, view))[0] for view in self.views), np.zeros(len(self.counts)))
+        parts = (self._loss(self.logits(solution, part), rows)[0] for part, rows in self._blocks())
+        return sum(parts, np.zeros(len(self.counts)))
 
-    def _loss(self, logits: Array) -> tuple[NDArray[np.float64], Array]:
-        """The part of a view in the losses (J,), and its gradient with respect to the logits (N, J, K)."""
+    @property
+    def _block_size(self) -> int:
+        """Rows of a block."""
+        return max(1, BLOCK // max(self.size, self.views[0].shape[1]))
+
+    def _blocks(self) -> Iterator[tuple[Array, slice]]:
+        """All views in blocks, with the rows of each: what is computed of all rows at once would fill the memory."""
+        count = self._block_size
+        for view in self.views:
+            for start in range(0, len(view), count):
+                rows = slice(start, start + count)
+                yield np.asarray(view[rows]), rows
+                release_pages(view)
+
+    def _loss(self, logits: Array, rows: slice) -> tuple[NDArray[np.float64], Array]:
+        """The part of a block of n rows in the losses (J,), and its gradient with respect to the logits (n, J, K)."""
+        weights, targets = self.weights[rows], self.targets[rows]
         logits -= logits.max(2, keepdims=True)
         probabilities = np.exp(logits)
         totals = probabilities.sum(2, keepdims=True)
-        losses = self.weights[..., 0] * np.log(totals[..., 0]) - (self.targets * logits).sum(2)
-        probabilities *= self.weights / totals
-        probabilities -= self.targets
+        losses = weights[..., 0] * np.log(totals[..., 0]) - (targets * logits).sum(2)
+        probabilities *= weights / totals
+        probabilities -= targets
         probabilities /= self.counts.astype(self.dtype)
         return losses.sum(0, float) / self.counts[:, 0], probabilities
 
@@ -103,11 +132,11 @@ class SoftmaxRegression:
         stopping.check()
         solution = flat.reshape(-1, self.size)
         value, gradient = 0.0, np.zeros_like(solution)
-        for view in self.views:
-            losses, by_logits = self._loss(self.logits(solution, view))
-            by_logits = by_logits.reshape(len(view), -1)
+        for part, rows in self._blocks():
+            losses, by_logits = self._loss(self.logits(solution, part), rows)
+            by_logits = by_logits.reshape(len(part), -1)
             value += losses.sum()
-            gradient[:-1] += view.T @ by_logits
+            gradient[:-1] += part.T @ by_logits
             gradient[-1] += by_logits.sum(0, float)
         gradient[:-1] = (gradient[:-1] - np.outer(self.mean, gradient[-1])) / self.scale
         gradient[:-1] += relative_decay * solution[:-1]

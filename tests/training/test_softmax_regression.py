@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from mstl.runtime import blas_threads
-from mstl.training import regularisation
+from mstl.training import regularisation, softmax_regression
 from mstl.training.regularisation import DECAYS, choose_weight_decay, folds, is_worse
 from mstl.training.softmax_regression import SoftmaxRegression
 
@@ -148,3 +148,20 @@ def test_worse_by_more_than_chance():
     assert is_worse(np.ones(4), best)
     assert not is_worse(np.array([9.0, -8, 9, -8]), best)
     assert not is_worse(best, best)
+
+
+def test_many_rows_are_taken_in_blocks_from_a_memory_map(tmp_path, monkeypatch):
+    """The same numbers, though neither all features nor all answers are in memory at a time."""
+    points, labels = clouds(90, 3)
+    targets = np.eye(3, dtype=np.float32)[labels]
+    mapped = np.memmap(tmp_path / "rows", points.dtype, "w+", shape=points.shape)
+    mapped[...] = points
+    at_once = choose_weight_decay([points], labels, targets, range(90), 1)
+    whole = SoftmaxRegression([points], targets[None])
+    monkeypatch.setattr(softmax_regression, "BLOCK", 150)  # of 7 or 10 rows
+    losses = [trial.loss for trial in at_once.trials]
+    in_blocks = choose_weight_decay([mapped], labels, targets, range(90), 1)
+    parts = SoftmaxRegression([mapped], targets[None])
+    assert in_blocks.weight_decay == pytest.approx(at_once.weight_decay)
+    assert [trial.loss for trial in in_blocks.trials] == pytest.approx(losses, rel=1e-3)
+    np.testing.assert_allclose(parts.head(parts.solve(0.01))[0], whole.head(whole.solve(0.01))[0], atol=1e-4)
