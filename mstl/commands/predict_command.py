@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # NumPy is loaded only when images are predicted, and MindSpo
     from mstl.config import EngineName, PrecisionName
     from mstl.data.finding.predict_inputs import Unreadable
     from mstl.prediction.image_predictor import Prediction
+    from mstl.runtime.progress import Progress
 
 INCOMPLETE = 3  # exit code: some images could not be read
 
@@ -59,10 +60,11 @@ def main(
     probability, top (the most probable classes) and rejected; the label of a rejected image is null. Images that
     cannot be read are reported on stderr and do not stop the rest; the exit code is then 3.
     """
-    from mstl.data.finding.predict_inputs import find_images
+    from mstl.data.finding.predict_inputs import find_images, number_of_images
     from mstl.errors import MstlError
     from mstl.files import check_output_file
     from mstl.prediction.any_predictor import load_predictor
+    from mstl.runtime.progress import Progress
 
     if out is not None:
         check_output_file(out)
@@ -71,9 +73,11 @@ def main(
     if reject and not predictor.can_reject:
         raise MstlError(f"{model} has no data to reject by: train again, or leave --reject out")
     counts: collections.Counter[str] = collections.Counter()
-    records = (record_of(answer, reject) for answer in readable(predictor.stream(images, batch_size, top), counts))
-    write = WRITERS[kind or format_of(out)]
-    with opened(out) as stream:
+    is_seen = out is None and sys.stdout.isatty()  # the predictions show how far it is
+    with Progress("predicting", lambda: number_of_images(paths), quiet=is_seen) as progress, opened(out) as stream:
+        answers = readable(predictor.stream(images, batch_size, top), counts, progress)
+        records = (record_of(answer, reject) for answer in answers)
+        write = WRITERS[kind or format_of(out)]
         for text in write(records, predictor.classes, top):
             stream.write(text)
             stream.flush()
@@ -87,12 +91,15 @@ def main(
         sys.exit(INCOMPLETE)
 
 
-def readable(answers: Iterable["Prediction | Unreadable"], counts: collections.Counter[str]) -> Iterator["Prediction"]:
+def readable(
+    answers: Iterable["Prediction | Unreadable"], counts: collections.Counter[str], progress: "Progress"
+) -> Iterator["Prediction"]:
     """The predictions of images that could be read; the others are reported on stderr.
 
     Args:
         answers: What :meth:`mstl.prediction.image_predictor.ImagePredictor.stream` gives.
         counts: Counts the images under "read" and "unreadable".
+        progress: Counts all of them.
     """
     from mstl.data.finding.predict_inputs import Unreadable
     from mstl.data.image_files import printable
@@ -100,10 +107,12 @@ def readable(answers: Iterable["Prediction | Unreadable"], counts: collections.C
     for answer in answers:
         if isinstance(answer, Unreadable):
             counts["unreadable"] += 1
+            progress.clear()
             click.echo(f"{printable(answer.path or 'an image')}: {answer.reason}", err=True)
         else:
             counts["read"] += 1
             yield answer
+        progress.advance()
 
 
 def format_of(out: Path | None) -> str:

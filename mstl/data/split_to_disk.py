@@ -17,6 +17,7 @@ from mstl.data.samples import Sample
 from mstl.data.split import split_samples
 from mstl.errors import MstlError
 from mstl.files import atomic_folder, check_output_folder, make_folder
+from mstl.runtime.progress import Progress
 
 
 def split_data(
@@ -83,14 +84,16 @@ def refuse(found: FoundDataset, data: str | os.PathLike[str], out: Path, link: b
 
 def copy_files(splits: Mapping[str, Sequence[Sample]], folder: Path, link: bool) -> list[str]:
     """Copy or link the images into folders for splits and classes."""
-    for split, samples in splits.items():
-        for sample in samples:
-            place = folder / split / sample.label / sample.relative_path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if link:
-                place.symlink_to(os.path.realpath(sample.path))
-            else:
-                shutil.copyfile(sample.path, place)
+    with Progress("linking" if link else "copying", sum(map(len, splits.values()))) as progress:
+        for split, samples in splits.items():
+            for sample in samples:
+                place = folder / split / sample.label / sample.relative_path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                if link:
+                    place.symlink_to(os.path.realpath(sample.path))
+                else:
+                    shutil.copyfile(sample.path, place)
+                progress.advance()
     return [f"{split}: {len(samples)} images" for split, samples in splits.items()]
 
 

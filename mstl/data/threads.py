@@ -1,6 +1,5 @@
 """A function applied to many files, in threads: all at once, or a few ahead of whoever takes the results."""
 
-import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -8,33 +7,22 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from mstl.runtime.devices import clamp_workers
+from mstl.runtime.progress import track
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def in_threads(function: Callable[[Item], Result], items: Sequence[Item], label: str) -> list[Result]:
-    """``map`` with a thread for each core, and a progress bar on stderr if that is a terminal."""
+    """``map`` with a thread for each core, whose progress is shown if it takes long."""
     with warnings.catch_warnings(), ThreadPoolExecutor(clamp_workers()) as pool:
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which does no harm here
         results = pool.map(function, items)
         try:
-            return list(with_progress(results, len(items), label))
+            return list(track(results, label, len(items)))
         except BaseException:  # do not wait for all the others
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def with_progress(results: Iterable[Result], total: int, label: str) -> Iterable[Result]:
-    """The results, with a progress bar on stderr if that is a terminal and tqdm, which MindSpore needs, is here."""
-    if not sys.stderr.isatty():
-        return results
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return results
-    bar: Iterable[Result] = tqdm(results, total=total, desc=label, leave=False)
-    return bar
 
 
 def ahead(

@@ -12,6 +12,7 @@ from mstl.data.loading.streaming import batches
 from mstl.engines.export_record import RejectionLimits
 from mstl.engines.exported_model import ExportedModel, Outputs
 from mstl.errors import MstlError
+from mstl.runtime.progress import Progress
 
 TOLERANCE = 1e-3  # of probabilities and distances, and of features as a share of the largest
 BATCH_SIZE = 32
@@ -91,19 +92,20 @@ def prove(model: ExportedModel, reference: Reference) -> float:
         raise MstlError(f"the classes of the exported model are {record.classes}, {expected}")
     order = [record.classes.index(name) for name in reference.classes]
     start, largest = 0, 0.0
-    for part, faults, pixels in batches(reference.paths, record.preprocessing, BATCH_SIZE, center_pixels):
-        for path, fault in zip(reference.paths[start : start + len(part)], faults, strict=True):
-            if fault is not None:
-                raise MstlError(f"cannot read {printable(path)}: {fault}; did files change meanwhile?")
-        outputs = model.answer(pixels)
-        outputs = outputs._replace(probabilities=outputs.probabilities[:, order])
-        rejected = outputs.rejected(record.rejection)
-        for row in range(len(part)):
-            compare(reference, start + row, outputs, row, rejected)
-        largest = max(
-            largest, float(np.abs(outputs.probabilities - reference.probabilities[start:][: len(part)]).max())
-        )
-        start += len(part)
+    with Progress("proving", len(reference.paths)) as progress:
+        for part, faults, pixels in batches(reference.paths, record.preprocessing, BATCH_SIZE, center_pixels):
+            for path, fault in zip(reference.paths[start : start + len(part)], faults, strict=True):
+                if fault is not None:
+                    raise MstlError(f"cannot read {printable(path)}: {fault}; did files change meanwhile?")
+            outputs = model.answer(pixels)
+            outputs = outputs._replace(probabilities=outputs.probabilities[:, order])
+            rejected = outputs.rejected(record.rejection)
+            for row in range(len(part)):
+                compare(reference, start + row, outputs, row, rejected)
+            differences = np.abs(outputs.probabilities - reference.probabilities[start:][: len(part)])
+            largest = max(largest, float(differences.max()))
+            start += len(part)
+            progress.advance(len(part))
     return largest
 
 

@@ -12,6 +12,7 @@ from mstl.evaluation import feature_sample
 from mstl.evaluation.metrics import Evaluation
 from mstl.runtime import mindspore_thread
 from mstl.runtime.processes import ProcessGroup
+from mstl.runtime.progress import Progress
 
 Predict: TypeAlias = Callable[[ms.Tensor], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
@@ -53,15 +54,18 @@ def evaluate(
     featured = feature_sample.sample_rows(images.labels, feature_sample.KEEP_FEATURES)
     seen = np.zeros(len(images), np.float32)
     position = processes.rank
-    for labels, batch_logits, batch_features in mindspore_thread.iterate(outputs, predict, loader):
-        rows = np.arange(position, position + len(labels) * processes.size, processes.size)
-        logits[rows] = batch_logits
-        if features is None:
-            features = np.zeros((len(featured), batch_features.shape[1]), np.float32)
-        kept = np.isin(rows, featured)
-        features[np.searchsorted(featured, rows[kept])] = batch_features[kept]
-        seen[rows] += labels == images.labels[rows]
-        position = rows[-1] + processes.size
+    share = len(range(position, len(images), processes.size))
+    with Progress("evaluating", share, quiet=not processes.is_first) as progress:
+        for labels, batch_logits, batch_features in mindspore_thread.iterate(outputs, predict, loader):
+            rows = np.arange(position, position + len(labels) * processes.size, processes.size)
+            logits[rows] = batch_logits
+            if features is None:
+                features = np.zeros((len(featured), batch_features.shape[1]), np.float32)
+            kept = np.isin(rows, featured)
+            features[np.searchsorted(featured, rows[kept])] = batch_features[kept]
+            seen[rows] += labels == images.labels[rows]
+            position = rows[-1] + processes.size
+            progress.advance(len(labels))
     logits, seen = processes.sum(logits), processes.sum(seen)
     features = None if features is None else processes.sum(features)
     if not (seen == 1).all():

@@ -15,6 +15,7 @@ from mstl.data.loading.streaming import Faults, ImageInput, batches, path_of
 from mstl.engines.exported_model import OnnxModel, Outputs
 from mstl.errors import MstlError
 from mstl.prediction.image_predictor import BATCH_SIZE, Answers, ImagePredictor
+from mstl.runtime.progress import Progress
 
 if TYPE_CHECKING:  # a command that predicts one image loads nothing of datasets
     from mstl.data.dataset import ImageSet
@@ -106,14 +107,16 @@ class ExportedPredictor(ImagePredictor):
         featured = sample_rows(images.labels, KEEP_FEATURES)
         parts: list[Outputs] = []
         start = 0
-        for part, faults, pixels in self.prepared(images.paths, batch_size):
-            for image, fault in zip(part, faults, strict=True):
-                if fault is not None:
-                    raise MstlError(f"cannot read {path_of(image)}: {fault}; did files change meanwhile?")
-            outputs = self.answers(pixels)
-            kept = featured[(featured >= start) & (featured < start + len(part))] - start
-            parts.append(outputs._replace(features=outputs.features[kept]))
-            start += len(part)
+        with Progress("evaluating", len(images)) as progress:
+            for part, faults, pixels in self.prepared(images.paths, batch_size):
+                for image, fault in zip(part, faults, strict=True):
+                    if fault is not None:
+                        raise MstlError(f"cannot read {path_of(image)}: {fault}; did files change meanwhile?")
+                outputs = self.answers(pixels)
+                kept = featured[(featured >= start) & (featured < start + len(part))] - start
+                parts.append(outputs._replace(features=outputs.features[kept]))
+                start += len(part)
+                progress.advance(len(part))
         probabilities = np.concatenate([outputs.probabilities for outputs in parts])
         logits = self.temperature * np.log(np.maximum(probabilities, np.finfo(np.float32).smallest_subnormal))
         rejections = [outputs.rejected(self.record.rejection) for outputs in parts]

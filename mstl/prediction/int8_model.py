@@ -28,6 +28,7 @@ from mstl.prediction.exported_predictor import ExportedPredictor
 from mstl.prediction.references import reference_from, settled_limits, spread
 from mstl.preprocessing import Preprocessing
 from mstl.runtime import mindspore_thread
+from mstl.runtime.progress import Progress
 
 if TYPE_CHECKING:  # an optional dependency
     import onnx
@@ -119,12 +120,14 @@ def calibration_pixels(images: ImageSet, preprocessing: Preprocessing) -> Iterat
         MstlError: An image cannot be read.
     """
     start = 0
-    for part, faults, pixels in batches(images.paths, preprocessing, BATCH_SIZE, center_pixels):
-        for path, fault in zip(images.paths[start : start + len(part)], faults, strict=True):
-            if fault is not None:
-                raise MstlError(f"cannot read {printable(path)}: {fault}; did files change meanwhile?")
-        start += len(part)
-        yield pixels
+    with Progress("calibrating", len(images)) as progress:
+        for part, faults, pixels in batches(images.paths, preprocessing, BATCH_SIZE, center_pixels):
+            for path, fault in zip(images.paths[start : start + len(part)], faults, strict=True):
+                if fault is not None:
+                    raise MstlError(f"cannot read {printable(path)}: {fault}; did files change meanwhile?")
+            start += len(part)
+            yield pixels
+            progress.advance(len(part))
 
 
 def refuse_loss(loss: PairedLoss, force: bool) -> None:

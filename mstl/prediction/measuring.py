@@ -17,6 +17,7 @@ from mstl.data.loading.streaming import Prepare, batches
 from mstl.engines.exported_model import ExportedModel, Outputs
 from mstl.errors import MstlError
 from mstl.preprocessing import Preprocessing
+from mstl.runtime.progress import Progress
 
 FEW, MANY = 1, 16  # images in a call that is timed
 SECONDS, LEAST_CALLS = 0.5, 3  # of timing, whichever takes longer
@@ -140,9 +141,11 @@ def ask(contender: Contender, paths: tuple[str, ...]) -> Verdicts:
         MstlError: One cannot be read.
     """
     parts: list[Verdicts] = []
-    for part, faults, inputs in batches(paths, contender.preprocessing, BATCH_SIZE, contender.prepare):
-        refuse_faults(part, faults)
-        parts.append(contender.answer(inputs))
+    with Progress("measuring", len(paths)) as progress:
+        for part, faults, inputs in batches(paths, contender.preprocessing, BATCH_SIZE, contender.prepare):
+            refuse_faults(part, faults)
+            parts.append(contender.answer(inputs))
+            progress.advance(len(part))
     outputs, rejected = zip(*parts, strict=True)
     return Verdicts(Outputs(*map(joined, zip(*outputs, strict=True))), joined(rejected))
 

@@ -133,13 +133,17 @@ class Progress:
         except (OSError, ValueError):  # the terminal is gone, or somebody has closed the stream
             self._close()
 
-    def _make_room(self, _record: logging.LogRecord) -> bool:
-        """Wipe the bar away, as a message comes; it is drawn again soon."""
+    def clear(self) -> None:
+        """Wipe the bar away, as something else is written; it is drawn again soon."""
         try:
             if self.bar is not None:
                 self.bar.clear()
         except (OSError, ValueError):
             self.shows_bar = False
+
+    def _make_room(self, _record: logging.LogRecord) -> bool:
+        """A filter that lets all messages through, and wipes the bar away before each."""
+        self.clear()
         return True
 
     def _close(self) -> None:

@@ -1,20 +1,14 @@
 """One epoch of training: its batches, one after the other, until one of the processes has a reason to stop."""
 
-import contextlib
 import signal
-import sys
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
 
 import mindspore as ms
 import numpy as np
 
 from mstl.runtime import stopping
-from mstl.runtime.processes import ProcessGroup
+from mstl.runtime.progress import Progress
 from mstl.training.diverged import Diverged
 from mstl.training.run import TrainingRun
-
-T = TypeVar("T")
 
 # Losses that are read from the device together. Reading each one would make it wait for the processor at every step;
 # reading none would let the processor run ahead by a whole epoch, with all its batches in memory.
@@ -34,14 +28,16 @@ def train_epoch(run: TrainingRun, epoch: int) -> tuple[float, float]:
     is_shared_cpu = run.processes.size > 1 and ms.get_context("device_target") == "CPU"
     losses_per_read = 1 if is_shared_cpu else LOSSES_PER_READ
     unread: list[tuple[ms.Tensor, int]] = []
-    with progress_bar(run.batches(epoch), num_batches, f"epoch {epoch}", run.processes) as batches:
-        for index, (inputs, targets, size) in enumerate(batches):
+    total = run.processes.size * len(run.train_loader.order(epoch))
+    with Progress(f"epoch {epoch} of {state.config.epochs}", total, quiet=not run.processes.is_first) as progress:
+        for index, (inputs, targets, size) in enumerate(run.batches(epoch)):
             is_last = index + 1 == num_batches
             learning_rate = phase.learning_rate(epoch - 1 + index / num_batches)
             unread.append((phase.train_step(inputs, targets, learning_rate, last=is_last), size))
             if state.ema is not None and phase.train_step.has_updated:
                 state.ema.update(phase.freeze.frozen_ids)
             images += size
+            progress.advance(run.processes.size * size)
             if len(unread) == losses_per_read or is_last:
                 losses = [float(loss.asnumpy()) for loss, _ in unread]
                 agree_to_go_on(run, bool(np.isfinite(losses).all()), epoch, learning_rate)
@@ -61,13 +57,3 @@ def agree_to_go_on(run: TrainingRun, is_finite: bool, epoch: int, learning_rate:
         raise Diverged(run.state, epoch, learning_rate, "the training loss is")
     if is_stopped:
         raise stopping.Stopped(request.signum or signal.SIGTERM)
-
-
-@contextlib.contextmanager
-def progress_bar(items: Iterable[T], total: int, label: str, processes: ProcessGroup) -> Iterator[Iterable[T]]:
-    """The same items, with a progress bar on stderr while they are iterated over, if that is a terminal."""
-    from tqdm import tqdm
-
-    silent = not (processes.is_first and sys.stderr.isatty())
-    with tqdm(items, total=total, desc=label, unit="batch", leave=False, disable=silent) as bar:
-        yield bar

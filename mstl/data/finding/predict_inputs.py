@@ -97,6 +97,25 @@ def find_images(arguments: Iterable[str], allow_urls: bool = False) -> Iterator[
     return (image for argument in arguments for image in images_of(argument, allow_urls))
 
 
+def number_of_images(arguments: Iterable[str]) -> int | None:
+    """About how many images :func:`find_images` will find, by the names of files; None if there is a list on stdin."""
+    total = 0
+    for argument in arguments:
+        if argument == STDIN:
+            return None
+        is_pattern = glob.has_magic(argument) and not os.path.lexists(argument)
+        for name in glob.iglob(argument, recursive=True) if is_pattern else [argument]:
+            total += sum(1 for _ in names_below(name)) if os.path.isdir(name) else 1
+    return total
+
+
+def names_below(folder: str) -> Iterator[str]:
+    """The files in a folder and in those inside it that are called like images."""
+    for _, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (name for name in files if not name.startswith(".") and has_image_suffix(name))
+
+
 def images_of(argument: str, allow_urls: bool) -> Iterator[str | Address | Unreadable]:
     """The images that one argument names."""
     if argument == STDIN:

@@ -3,15 +3,18 @@
 import functools
 import logging
 import shutil
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from mstl.data.finding.archives.archive_kinds import refuse_other_kinds
 from mstl.data.finding.archives.archive_limits import Limits
-from mstl.data.finding.archives.archive_members import tar_members, zip_members
+from mstl.data.finding.archives.archive_members import Member, tar_members, zip_members
 from mstl.data.finding.archives.archive_names import SHOWN, Guess
 from mstl.data.finding.archives.archive_places import Places
 from mstl.data.image_files import printable
 from mstl.errors import MstlError
+from mstl.runtime.progress import Progress
 
 logger = logging.getLogger("mstl")
 
@@ -51,17 +54,36 @@ def write_members(path: Path, kind: str, folder: Path, limits: Limits) -> None:
     places = Places(path, folder)
     guessed = functools.partial(say_guess, path)
     members = zip_members(path, limits, guessed) if kind == "zip" else tar_members(path, kind, limits, guessed)
-    for member in members:
-        place = places.of(member.name, member.is_folder)
-        if place is None:
-            continue
-        if member.is_folder:
-            place.mkdir(parents=True, exist_ok=True)
-            continue
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with member.open() as content, open(place, "wb") as file:
-            shutil.copyfileobj(content, file, 1 << 20)
+    with Progress(f"unpacking {printable(path.name)}", number_of(path, kind), "files") as progress:
+        for member in members:
+            write_member(member, places)
+            progress.advance()
     places.say()
+
+
+def number_of(path: Path, kind: str) -> Callable[[], int] | None:
+    """Counts the members of a zip; a tar does not say how many it has."""
+    if kind != "zip":
+        return None
+
+    def count() -> int:
+        with zipfile.ZipFile(path) as archive:
+            return len(archive.infolist())
+
+    return count
+
+
+def write_member(member: Member, places: Places) -> None:
+    """Write one member to its place, if it has one."""
+    place = places.of(member.name, member.is_folder)
+    if place is None:
+        return
+    if member.is_folder:
+        place.mkdir(parents=True, exist_ok=True)
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with member.open() as content, open(place, "wb") as file:
+        shutil.copyfileobj(content, file, 1 << 20)
 
 
 def say_guess(path: Path, guess: Guess, name: str) -> None:
