@@ -1,5 +1,6 @@
 """A function applied to many files, in threads: all at once, or a few ahead of whoever takes the results."""
 
+import contextlib
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -12,17 +13,15 @@ from mstl.runtime.progress import track
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+PENDING = 1000  # items that wait for a thread: those of all files would take a kilobyte each
+
 
 def in_threads(function: Callable[[Item], Result], items: Sequence[Item], label: str) -> list[Result]:
     """``map`` with a thread for each core, whose progress is shown if it takes long."""
-    with warnings.catch_warnings(), ThreadPoolExecutor(clamp_workers()) as pool:
+    results = ahead(function, items, clamp_workers(), PENDING)
+    with warnings.catch_warnings(), contextlib.closing(results):
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which does no harm here
-        results = pool.map(function, items)
-        try:
-            return list(track(results, label, len(items)))
-        except BaseException:  # do not wait for all the others
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        return list(track(results, label, len(items)))
 
 
 def ahead(

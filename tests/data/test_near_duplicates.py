@@ -134,6 +134,20 @@ def test_the_search_ends_in_a_set_of_near_duplicates(tmp_path, monkeypatch, capl
     assert "more than 50 pairs" in caplog.text
 
 
+@pytest.mark.parametrize("count", [1, 3, 4, 100])
+def test_pairs_are_compared_in_parts(tmp_path, monkeypatch, count):
+    """Of few images at a time: all pixels of a large dataset would fill the memory."""
+    monkeypatch.setattr(module, "PAIRS_AT_A_TIME", count)
+    paths = [tmp_path / f"{number}.png" for number in range(4)]
+    for path, seed in zip(paths, (1, 2, 1, 1), strict=True):
+        scene(seed, SMALL).save(path)
+    pairs = np.array([(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)])
+    largest = []
+    monkeypatch.setattr(module, "correlations", lambda rows, of: largest.append(len(rows)) or correlations(rows, of))
+    assert module.alike(paths, pairs).tolist() == [False, True, True, False, False, True]
+    assert max(largest) <= 2 * count
+
+
 def test_correlations_against_numpy():
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (6, 40), dtype=np.uint8)

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from mstl.data.checking.scan import THUMB, shrink
 from mstl.data.opening import UnreadableImage, open_image
-from mstl.data.threads import in_threads
+from mstl.data.threads import ahead
+from mstl.runtime.devices import clamp_workers
+from mstl.runtime.progress import Progress
 
 logger = logging.getLogger("mstl")
 MOST_BITS = 10  # by which the hashes of two versions of one picture differ
@@ -27,6 +29,7 @@ SIDE = 48  # of the thumbnails that are compared
 FLAT = 3.0  # standard deviation of grey values: with less contrast an image has nothing to compare
 FREQUENCIES = 8
 MOST_PAIRS = 100_000  # candidates; a dataset with more consists of near duplicates
+PAIRS_AT_A_TIME = 2000  # whose pixels are in memory: 28 MB at most
 BLOCK = 1 << 22  # entries of the table of distances that are in memory at a time
 
 
@@ -110,9 +113,22 @@ def near_duplicates(paths: Sequence[str], thumbs: Sequence[bytes]) -> list[tuple
     pairs = rich[close_pairs(hashes(grey[rich]), MOST_BITS)]
     if len(pairs) == MOST_PAIRS:
         logger.warning("more than %d pairs of images may look alike: only these are compared", MOST_PAIRS)
-    wanted, places = np.unique(pairs, return_inverse=True)
-    if not len(wanted):
-        return []
-    rows = np.stack(in_threads(pixels, [paths[index] for index in wanted], "comparing"))
-    same = correlations(rows, places.reshape(-1, 2)) >= ALIKE
-    return [(int(first), int(second)) for first, second in pairs[same]]
+    return [(int(first), int(second)) for first, second in pairs[alike(paths, pairs)]]
+
+
+def alike(paths: Sequence[str], pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(P,) whether two images each show the same picture; read in parts, as the pixels of all might fill the memory.
+
+    Args:
+        paths: N image files.
+        pairs: (P, 2) indices of files.
+    """
+    same = np.zeros(len(pairs), np.bool_)
+    with Progress("comparing", len(pairs), "pairs") as progress:
+        for start in range(0, len(pairs), PAIRS_AT_A_TIME):
+            part = pairs[start : start + PAIRS_AT_A_TIME]
+            wanted, places = np.unique(part, return_inverse=True)
+            read = ahead(pixels, (paths[index] for index in wanted), clamp_workers(), len(wanted))
+            same[start : start + len(part)] = correlations(np.stack(list(read)), places.reshape(-1, 2)) >= ALIKE
+            progress.advance(len(part))
+    return same
