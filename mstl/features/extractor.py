@@ -6,7 +6,6 @@ trained classifiers on such features.
 """
 
 import dataclasses
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -36,6 +35,7 @@ from mstl.preprocessing import Preprocessing
 from mstl.runtime import stopping
 from mstl.runtime.memory import release_pages
 from mstl.runtime.processes import ProcessGroup
+from mstl.runtime.progress import Progress
 
 FORMAT = 3  # of what is cached; raise it when features on disk would no longer be right
 ROWS_AT_A_TIME = 1000  # read from the cache, so that not all are in memory twice
@@ -60,6 +60,7 @@ class FeatureExtractor:
     Attributes:
         computed: The number of activations that this process has computed so far.
         known: The number of activations that were cached.
+        seconds: What computing has taken so far.
         shape: (C, h, w) of an image's activations.
     """
 
@@ -77,7 +78,9 @@ class FeatureExtractor:
         self.processes = processes or ProcessGroup()
         self.front, self.preprocessing = front, preprocessing
         self.augment, self.seed, self.workers = config.augment, config.seed, config.workers
+        self.views = config.views
         self.computed = self.known = 0
+        self.seconds = 0.0
         self.shape: tuple[int, ...]
         if stage == "backbone":  # known without computing anything
             self.shape = (model.num_features, 1, 1)
@@ -169,7 +172,7 @@ class FeatureExtractor:
         if not len(missing):
             return
         uncached: list[int] = []
-        since = time.monotonic()
+        started = since = time.monotonic()
         try:
             for indices, activations in self._batches(extraction, view, missing):
                 extraction.rows[indices] = activations
@@ -181,19 +184,17 @@ class FeatureExtractor:
                     uncached, since = [], time.monotonic()
         finally:  # what was computed before Ctrl-C or an unreadable image is cached as well
             self._cache(extraction, uncached)
+            self.seconds += time.monotonic() - started
 
     def _batches(
         self, extraction: Extraction, view: int, missing: NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.int64], FloatArray]]:
         """Run the missing images through the frozen stages, and yield batches of their indices and activations."""
-        from tqdm import tqdm
-
         front, done = self.front(), 0
         limits = np.finfo(self.dtype)  # beyond those of float16, activations are clipped
-        batches = self._inputs(extraction, view, missing, front.batch_size)
-        total, quiet = -(-len(missing) // front.batch_size), not sys.stderr.isatty()
-        with tqdm(batches, total=total, desc="features", leave=False, disable=quiet) as bar:
-            for batch in bar:
+        label = f"features, view {view + 1} of {self.views}" if view else "features"
+        with Progress(label, len(missing), quiet=not self.processes.is_first) as progress:
+            for batch in self._inputs(extraction, view, missing, front.batch_size):
                 activations = front(batch)
                 if self.engines.choice != self.choice:
                     raise EngineRefused
@@ -202,6 +203,7 @@ class FeatureExtractor:
                 indices = missing[done : done + len(activations)]
                 yield indices, np.clip(activations, limits.min, limits.max)
                 done += len(activations)
+                progress.advance(len(activations))
                 stopping.check()
 
     def _inputs(
