@@ -17,7 +17,7 @@ SPECIAL = re.compile("[\\\\\n\r\ud800-\udfff]")  # what is not written as it is
 ESCAPE = re.compile(r"\\(\\|n|r|x[0-9a-f]{2}|u[0-9a-f]{4})")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ManifestRow:
     """One file.
 

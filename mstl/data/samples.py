@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ScanResult:
     """What reading one file has shown.
 
@@ -14,7 +14,7 @@ class ScanResult:
         detail: The same as a sentence for users.
         notes: Pairs (word, detail) of what is unusual about a file that can be used.
         digest: SHA-256 of the content, 64 hexadecimal digits; "" if the file cannot be used.
-        thumb: 16 x 16 grey values, upright, for the search for near duplicates.
+        thumb: 16 x 16 grey values, upright, for the search for near duplicates; b"" behind that.
         stamp: :func:`stamp` of the file just before it was read.
     """
 
@@ -26,7 +26,7 @@ class ScanResult:
     stamp: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """An image file and its label; the same type from finding the file to loading batches.
 

@@ -348,24 +348,28 @@ def test_look_alikes_are_searched_for_once(clean, monkeypatch):
     assert findings(clean) == first
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe\x00", b'{"version": 1}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]\n", b"null\n", b"\xff\xfe\x00", b'{"version": 1}\n', b"[" * 100_000]
+)
 def test_what_is_kept_may_be_damaged(clean, tmp_path, content):
     (clean / "train" / "red" / "x.jpg").touch()
     first = findings(clean)
     (file,) = (tmp_path / "home" / "scans").iterdir()
     whole = file.read_bytes()
-    file.write_bytes(content)
-    assert findings(clean) == first
-    assert json.loads(file.read_bytes()) == json.loads(whole), "it is made anew"
+    for spoilt in (content, whole[: whole.rindex(b"\n", 0, -1) + 1], whole[:-20], content + whole, whole + content):
+        file.write_bytes(spoilt)
+        assert findings(clean) == first
+        assert sorted(file.read_bytes().splitlines()) == sorted(whole.splitlines()), "it is made anew"
 
 
 def test_damage_inside_what_is_kept(clean, tmp_path):
     first = findings(clean)
     (file,) = (tmp_path / "home" / "scans").iterdir()
-    for spoil in (lambda row: row.pop(), lambda row: row.__setitem__(3, "AAAA"), lambda row: row.__setitem__(2, 7)):
-        values = json.loads(file.read_bytes())
-        spoil(next(iter(values["files"].values())))
-        file.write_text(json.dumps(values))
+    for spoil in (lambda row: row.pop(), lambda row: row.__setitem__(4, "AAAA"), lambda row: row.__setitem__(3, 7)):
+        head, scanned, *others = file.read_text().splitlines()
+        row = json.loads(scanned)
+        spoil(row)
+        file.write_text("\n".join([head, json.dumps(row), *others]))
         assert findings(clean) == first
 
 

@@ -42,9 +42,10 @@ def check_dataset(found: FoundDataset) -> CheckedDataset:
     scans = cache.scan(sample.path for split in found.splits.values() for sample in split.samples)
     faults = {path: scan for path, scan in scans.items() if scan.problem}
     images = {path: scan for path, scan in scans.items() if not scan.problem}
+    kept = {path: dataclasses.replace(scan, thumb=b"") for path, scan in images.items()}  # all that is needed later
     usable = {
         name: tuple(
-            dataclasses.replace(sample, scan=images[sample.path]) for sample in split.samples if sample.path in images
+            dataclasses.replace(sample, scan=kept[sample.path]) for sample in split.samples if sample.path in kept
         )
         for name, split in found.splits.items()
     }

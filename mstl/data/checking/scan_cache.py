@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -10,11 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from mstl.data.checking.scan import THUMB, examine_all
 from mstl.data.samples import ScanResult, stamp
 from mstl.errors import MstlError
-from mstl.files import make_folder, write_text
+from mstl.files import atomic_path, make_folder
 from mstl.runtime.environment import home
 
 logger = logging.getLogger("mstl")
-VERSION = 4  # of what a scan finds and of the stamps; another one makes all that is cached worthless
+VERSION = 5  # of what a scan finds and of the stamps; another one makes all that is cached worthless
 MANY = 2000  # so many files take long enough to read that it is logged
 
 
@@ -37,10 +38,7 @@ class ScanCache:
         self.scans: dict[str, ScanResult] = {}
         self.near: dict[str, list[tuple[str, str]]] = {}
         try:
-            values = json.loads(self.path.read_text(encoding="utf-8"))
-            if values["version"] == VERSION:
-                self.scans = {path: restore(*fields) for path, fields in values["files"].items()}
-                self.near = {values["near"]["of"]: [(str(a), str(b)) for a, b in values["near"]["pairs"]]}
+            self.load()
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             self.scans, self.near = {}, {}  # missing or damaged: it will be written anew
 
@@ -75,14 +73,35 @@ class ScanCache:
             self.save()
         return self.near[key]
 
+    def load(self) -> None:
+        """Read the file: a line of JSON for what it is, one for each scan, and one for each pair of near duplicates.
+
+        By lines, as the whole of a large dataset would take half a gigabyte for a moment.
+
+        Raises:
+            OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError: It is missing or damaged.
+        """
+        with open(self.path, encoding="utf-8") as lines:
+            head = json.loads(next(lines, ""))
+            if head["version"] != VERSION:
+                return
+            rows = map(json.loads, lines)
+            for path, *fields in itertools.islice(rows, head["files"]):
+                self.scans[path] = restore(*fields)
+            pairs = [(str(first), str(second)) for first, second in rows]
+        if len(self.scans) != head["files"] or len(pairs) != head["pairs"]:
+            raise ValueError("cut off")
+        self.near = {head["near"]: pairs}
+
     def save(self) -> None:
         """Write the file, whole or not at all; if it cannot be written, the next scan merely takes longer."""
-        of, pairs = next(iter(self.near.items()), ("", []))
-        files = {path: plain(result) for path, result in self.scans.items()}
-        text = json.dumps({"version": VERSION, "files": files, "near": {"of": of, "pairs": pairs}})
+        near, pairs = next(iter(self.near.items()), ("", []))
+        head = {"version": VERSION, "files": len(self.scans), "pairs": len(pairs), "near": near}
+        rows = itertools.chain([head], ([path, *plain(scan)] for path, scan in self.scans.items()), pairs)
         try:
             make_folder(self.path.parent)
-            write_text(self.path, text)
+            with atomic_path(self.path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+                file.writelines(f"{json.dumps(row)}\n" for row in rows)
         except (MstlError, OSError) as error:
             logger.debug("cannot write the scan cache %s: %s", self.path, error)
 
