@@ -1,5 +1,8 @@
 """The processes of a run: one, or several under ``msrun`` that each train on a share of every batch."""
 
+import os
+import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +14,10 @@ from numpy.typing import NDArray
 from mstl.runtime.environment import is_scheduler, is_worker
 
 Gradients = tuple[ms.Tensor, ...]
+
+# Seconds for which a process on a CPU waits for the others, where MindSpore's 30 would end a run whose processes take
+# unequal times to scan the data or to compute features. One that has died is noticed by its missing heartbeat.
+PATIENCE = ("MS_CPU_COMM_OP_TIMEOUT", "86400")
 
 
 class ProcessGroup:
@@ -52,7 +59,13 @@ class MsrunProcessGroup(ProcessGroup):
     def __init__(self) -> None:
         from mindspore.communication import get_group_size, get_rank, init
 
-        init()
+        os.environ.setdefault(*PATIENCE)
+        try:
+            init()
+        except RuntimeError:
+            if is_scheduler() and has_scheduler():
+                sys.exit(0)
+            raise
         self.rank, self.size = get_rank(), get_group_size()
         self._all_reduce = ops.AllReduce(ops.ReduceOp.SUM)
 
@@ -69,3 +82,15 @@ class MsrunProcessGroup(ProcessGroup):
 def join_process_group() -> ProcessGroup:
     """The group that this process belongs to: msrun's if msrun started it, else a group of one."""
     return MsrunProcessGroup() if is_worker() or is_scheduler() else ProcessGroup()
+
+
+def has_scheduler() -> bool:
+    """Whether a scheduler of this run is there already.
+
+    msrun starts one on the host of ``--master_addr``: two, where two launchers run there with different
+    ``--node_rank``, of which the second is not needed.
+    """
+    address = (os.environ.get("MS_SCHED_HOST", ""), int(os.environ.get("MS_SCHED_PORT", "0")))
+    with socket.socket() as probe:
+        probe.settimeout(5)
+        return probe.connect_ex(address) == 0
