@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstl.evaluation.softmax import cross_entropies
-from mstl.training.softmax_regression import Array, SoftmaxRegression
+from mstl.training.softmax_regression import Array, SoftmaxRegression, Solution
 
 # Relative to the features' mean squared length, the strongest first: each search starts at the solution before
 DECAYS = tuple(10.0 ** (-half / 2) for half in range(2, 15))
@@ -32,11 +32,13 @@ class Choice(NamedTuple):
         weight_decay: As an optimizer would have it.
         folds: How many parts of the images were held out, one at a time.
         trials: All that was tried, from the strongest on.
+        start: The mean of the folds' solutions, near which that of all images is; None if nothing was tried.
     """
 
     weight_decay: float
     folds: int
     trials: tuple[Trial, ...]
+    start: Solution | None
 
 
 def choose_weight_decay(
@@ -67,17 +69,19 @@ def choose_weight_decay(
     numbers = [number for number in range(FOLDS) if (fold == number).any()][:count]
     if not numbers:  # one picture of each class
         scale = SoftmaxRegression(views, targets[None]).scale
-        return Choice(DECAYS[len(DECAYS) // 2] * scale**2, 0, ())
+        return Choice(DECAYS[len(DECAYS) // 2] * scale**2, 0, (), None)
     rows = np.flatnonzero(np.isin(fold, numbers))
     own = np.searchsorted(numbers, fold[rows])  # the problem that a row is held out of
     weights = targets[rows].sum(1)
     problem = SoftmaxRegression(views, np.stack([targets * (fold != number)[:, None] for number in numbers]))
 
     losses: list[NDArray[np.float64]] = []
+    means: list[Solution] = []
     solution = None
     tried = DECAYS if count > 1 else DECAYS[::2]
     for decay in tried:
         solution = problem.solve(decay, solution, float(np.clip(decay / 10, *TOLERANCES)))
+        means.append(problem.mean_solution(solution))
         losses.append(weights * cross_entropies(problem.answers(solution, rows, own), labels[rows]))
         best = min(losses, key=np.mean)
         if len(losses) > PATIENCE and all(is_worse(each, best) for each in losses[-PATIENCE:]):
@@ -85,7 +89,7 @@ def choose_weight_decay(
     chosen = next(index for index, each in enumerate(losses) if not is_worse(each, best))
     decays = [decay * problem.scale**2 for decay in tried]
     trials = (Trial(decay, float(each.mean())) for decay, each in zip(decays, losses, strict=False))
-    return Choice(decays[chosen], len(numbers), tuple(trials))
+    return Choice(decays[chosen], len(numbers), tuple(trials), means[chosen])
 
 
 def is_worse(losses: NDArray[np.float64], best: NDArray[np.float64]) -> bool:

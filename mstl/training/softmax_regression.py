@@ -2,7 +2,7 @@
 
 The objective is that of training a head with weight decay: the mean cross entropy, and half the weight decay times the
 sum of squared weights; the bias is free. It is convex, so that its minimum does not depend on where and how one starts.
-Several such problems on the same rows, such as those of cross-validation, are solved as one, by one matrix product.
+Several such problems on the same rows, such as those of cross-validation, are solved as one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,15 +17,19 @@ from mstl.runtime.memory import release_pages
 
 MOST_STEPS = 1000
 BLOCK = 4 * 10**6  # features, or answers, that are in memory at a time
+FEW = 16  # rows, up to which OpenBLAS multiplies them one by one faster than all at once
 Array = NDArray[np.floating[Any]]
 Solution = NDArray[np.float64]
 
 
 class SoftmaxRegression:
-    """J problems on the same N rows of F features, which are seen in V views.
+    """J problems of K classes on the same N rows of F features, which are seen in V views.
 
     Features are centred and divided by one number, so that their mean squared length is 1: gradients and tolerances
     then mean the same for all models. Centring changes nothing, as the bias makes up for it.
+
+    A solution has a row for each class of each problem: F weights of the scaled features, and the bias. Of two classes,
+    the minimum's rows are each other's opposite: only that of the second one is searched for.
 
     Args:
         views: V times (N, F); not copied.
@@ -34,14 +38,17 @@ class SoftmaxRegression:
 
     Attributes:
         scale: The root of the features' mean squared length. A weight decay is relative to its square.
+        twins: Rows of the head that a row of a solution stands for: 2 if there are two classes.
     """
 
     def __init__(self, views: Sequence[Array], targets: NDArray[np.float32]) -> None:
-        self.views, self.targets = views, np.ascontiguousarray(targets.transpose(1, 0, 2))  # (N, J, K)
-        self.weights = self.targets.sum(2, keepdims=True)
-        self.counts = len(views) * (self.weights > 0).sum(0)  # (J, 1) rows that take part
+        self.views, self.targets = views, np.ascontiguousarray(targets.transpose(0, 2, 1))  # (J, K, N)
+        self.weights = self.targets.sum(1, keepdims=True)
         self.dtype = np.result_type(views[0].dtype, np.float32)
-        self.size = self.targets.shape[1] * self.targets.shape[2]  # columns: problems times classes
+        self.counts = len(views) * (self.weights > 0).sum(2).astype(self.dtype)  # (J, 1) rows that take part
+        problems, classes, _ = self.targets.shape
+        self.twins = 2 if classes == 2 else 1
+        self.shape = (problems * classes // self.twins, views[0].shape[1] + 1)
         total = sum(len(view) for view in views)
         self.mean = np.sum([part.sum(0, dtype=np.float64) for part, _ in self._blocks()], axis=0) / total
         squares = sum(float(np.einsum("nf,nf->", part, part, dtype=np.float64)) for part, _ in self._blocks()) / total
@@ -56,30 +63,36 @@ class SoftmaxRegression:
             tolerance: The largest entry of the gradient at the minimum; None for what the features' precision allows.
 
         Returns:
-            (F + 1, J * K): for each class of each problem, the weights of the scaled features, and the bias.
+            The solution.
 
         Raises:
             Stopped: The process was asked to stop.
         """
         if tolerance is None:  # a weak weight decay leaves the minimum flat
             tolerance = 1e-6 if self.dtype == np.float32 else min(1e-6, 1e-3 * relative_decay)
-        start = np.zeros((self.views[0].shape[1] + 1, self.size)) if start is None else start
         found = minimize(
             self._objective,
-            start.ravel(),
+            np.zeros(self.shape).ravel() if start is None else start.ravel(),
             (relative_decay,),
             method="L-BFGS-B",
             jac=True,
             # No limit on the change of the objective (ftol): in float32, small steps would end the search early
-            options={"maxiter": MOST_STEPS, "maxfun": 2 * MOST_STEPS, "gtol": tolerance, "ftol": 0.0},
+            options={"maxiter": MOST_STEPS, "maxfun": 2 * MOST_STEPS, "gtol": self.twins * tolerance, "ftol": 0.0},
         )
-        solution: Solution = found.x.reshape(start.shape)
+        solution: Solution = found.x.reshape(self.shape)
         return solution
 
+    def mean_solution(self, solution: Solution) -> Solution:
+        """The mean of all problems' solutions, as that of a single problem."""
+        mean: Solution = solution.reshape(len(self.targets), -1, self.shape[1]).mean(0)
+        return mean
+
     def logits(self, solution: Solution, view: Array) -> Array:
-        """(N, J, K) answers about rows of features."""
-        weights, bias = self.head(solution)
-        return (view @ weights + bias).reshape(len(view), *self.targets.shape[1:])
+        """(J, K, n) answers about n rows of features."""
+        weights, biases = self._unscaled(solution)
+        answers = product(weights, view.T)
+        answers += biases[:, None]
+        return self._per_class(answers).reshape(*self.targets.shape[:2], -1)
 
     def answers(self, solution: Solution, rows: NDArray[np.integer[Any]], problems: NDArray[np.integer[Any]]) -> Array:
         """(n, K) answers about some rows in the first view, each by the problem that is given for it."""
@@ -87,24 +100,34 @@ class SoftmaxRegression:
         parts = []
         for start in range(0, len(rows), count):
             part = np.asarray(self.views[0][rows[start : start + count]])
-            parts.append(self.logits(solution, part)[np.arange(len(part)), problems[start : start + count]])
+            logits = self.logits(solution, part)
+            parts.append(logits[problems[start : start + count], :, np.arange(len(part))])
             release_pages(self.views[0])
         return np.concatenate(parts)
 
     def head(self, solution: Solution) -> tuple[Array, Array]:
-        """A solution as weights (F, J * K) of the features as they are, and biases (J * K,)."""
-        weights = solution[:-1] / self.scale
-        return weights.astype(self.dtype), (solution[-1] - self.mean @ weights).astype(self.dtype)
+        """A solution as weights (J * K, F) of the features as they are, and biases (J * K,)."""
+        weights, biases = self._unscaled(solution)
+        return self._per_class(weights), self._per_class(biases[:, None])[:, 0]
 
     def losses(self, solution: Solution) -> NDArray[np.float64]:
         """(J,) mean cross entropies, in nats, without the weight decay."""
         parts = (self._loss(self.logits(solution, part), rows)[0] for part, rows in self._blocks())
         return sum(parts, np.zeros(len(self.counts)))
 
+    def _unscaled(self, solution: Solution) -> tuple[Array, Array]:
+        """The weights and biases of a solution's rows, for the features as they are."""
+        weights = solution[:, :-1] / self.scale
+        return weights.astype(self.dtype), (solution[:, -1] - weights @ self.mean).astype(self.dtype)
+
+    def _per_class(self, rows: Array) -> Array:
+        """What each row of a solution has, (rows, n), as what each class has: (J * K, n)."""
+        return rows if self.twins == 1 else np.stack((-rows, rows), 1).reshape(-1, rows.shape[1])
+
     @property
     def _block_size(self) -> int:
         """Rows of a block."""
-        return max(1, BLOCK // max(self.size, self.views[0].shape[1]))
+        return max(1, BLOCK // max(len(self.targets) * self.targets.shape[1], self.views[0].shape[1]))
 
     def _blocks(self) -> Iterator[tuple[Array, slice]]:
         """All views in blocks, with the rows of each: what is computed of all rows at once would fill the memory."""
@@ -116,29 +139,35 @@ class SoftmaxRegression:
                 release_pages(view)
 
     def _loss(self, logits: Array, rows: slice) -> tuple[NDArray[np.float64], Array]:
-        """The part of a block of n rows in the losses (J,), and its gradient with respect to the logits (n, J, K)."""
-        weights, targets = self.weights[rows], self.targets[rows]
-        logits -= logits.max(2, keepdims=True)
+        """The part of a block of n rows in the losses (J,), and its gradient with respect to the logits (J, K, n)."""
+        weights, targets = self.weights[..., rows], self.targets[..., rows]
+        logits -= logits.max(1, keepdims=True)
         probabilities = np.exp(logits)
-        totals = probabilities.sum(2, keepdims=True)
-        losses = weights[..., 0] * np.log(totals[..., 0]) - (targets * logits).sum(2)
+        totals = probabilities.sum(1, keepdims=True)
+        losses = (weights * np.log(totals)).sum((1, 2), float) - (targets * logits).sum((1, 2), float)
         probabilities *= weights / totals
         probabilities -= targets
-        probabilities /= self.counts.astype(self.dtype)
-        return losses.sum(0, float) / self.counts[:, 0], probabilities
+        probabilities /= self.counts[..., None]
+        return losses / self.counts[:, 0], probabilities
 
     def _objective(self, flat: NDArray[np.float64], relative_decay: float) -> tuple[float, NDArray[np.float64]]:
         """The sum of all problems' objectives and its gradient, as SciPy wants them."""
         stopping.check()
-        solution = flat.reshape(-1, self.size)
-        value, gradient = 0.0, np.zeros_like(solution)
+        solution = flat.reshape(self.shape)
+        decay = self.twins * relative_decay
+        value, gradient = decay / 2 * float((solution[:, :-1] ** 2).sum()), np.zeros(self.shape)
         for part, rows in self._blocks():
             losses, by_logits = self._loss(self.logits(solution, part), rows)
-            by_logits = by_logits.reshape(len(part), -1)
+            by_row = by_logits.reshape(self.shape[0], self.twins, -1)
+            by_row = by_row[:, 1] - by_row[:, 0] if self.twins == 2 else by_row[:, 0]
             value += losses.sum()
-            gradient[:-1] += part.T @ by_logits
-            gradient[-1] += by_logits.sum(0, float)
-        gradient[:-1] = (gradient[:-1] - np.outer(self.mean, gradient[-1])) / self.scale
-        gradient[:-1] += relative_decay * solution[:-1]
-        value += relative_decay / 2 * float((solution[:-1] ** 2).sum())
+            gradient[:, :-1] += product(by_row, part)
+            gradient[:, -1] += by_row.sum(1, float)
+        gradient[:, :-1] = (gradient[:, :-1] - np.outer(gradient[:, -1], self.mean)) / self.scale
+        gradient[:, :-1] += decay * solution[:, :-1]
         return value, gradient.ravel()
+
+
+def product(rows: Array, matrix: Array) -> Array:
+    """The matrix product, of a few rows, too, at the speed of the memory."""
+    return rows @ matrix if len(rows) > FEW else np.stack([row @ matrix for row in rows])

@@ -42,8 +42,10 @@ def solve_head(run: TrainingRun) -> float:
     if run.class_weights is not None:
         targets *= run.class_weights
     with blas_threads.suited_to(FOLDS * products(views, targets)):
+        start = None
         if state.config.weight_decay is None:
             choice = choose_weight_decay(views, labels, targets, groups, state.config.seed)
+            start = choice.start
             state.config = dataclasses.replace(state.config, weight_decay=choice.weight_decay)
             trials = tuple((trial.weight_decay, trial.loss) for trial in choice.trials)
             state.record = dataclasses.replace(state.record, head=HeadRecord(choice.folds, trials))
@@ -52,9 +54,9 @@ def solve_head(run: TrainingRun) -> float:
         if sum(view.size for view in views) <= MOST_EXACT:
             views = [view.astype(np.float64) for view in views]
         problem = SoftmaxRegression(views, targets[None])
-        solution = problem.solve(state.config.weight_decay / problem.scale**2)
+        solution = problem.solve(state.config.weight_decay / problem.scale**2, start)
     weight, bias = problem.head(solution)
-    layers.assign(state.model.fc.weight, np.ascontiguousarray(weight.T))
+    layers.assign(state.model.fc.weight, weight)
     layers.assign(state.model.fc.bias, bias)
     return float(problem.losses(solution)[0])
 
