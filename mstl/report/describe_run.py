@@ -85,6 +85,8 @@ def describe_run(
         test_images=record.test_images,
         test=test,
         trials=() if record.head is None else record.head.trials,
+        cost=None if record.cost is None else record.cost.to_dict(),
+        engine="" if record.engine is None else str(record.engine),
     )
 
 
@@ -146,12 +148,23 @@ def describe_folder(
     if (folder / KEPT).exists():
         run = load_run_report(folder)
         if len(run.history) >= len(history):
-            return run
+            return dataclasses.replace(run, cost=cost_of(folder) or run.cost)
     from mstl.predictor import Predictor
 
     run = evaluate_run(Predictor(folder / "best.ckpt", device, engine, precision), history, data, lists)
+    run = dataclasses.replace(run, cost=cost_of(folder) or run.cost)
     save_run_report(folder, run)
     return run
+
+
+def cost_of(folder: Path) -> dict[str, Any] | None:
+    """What a run has cost in all, its page included, as its config.json has it; None if that is not known."""
+    try:
+        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        cost: dict[str, Any] | None = settings[RECORD]["cost"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return cost
 
 
 def evaluate_run(

@@ -23,8 +23,9 @@ class FinalTest:
             return
         path, epoch, config = state.folder / "best.ckpt", state.best["epoch"], state.config
         try:
-            predictor = Predictor(path, config.device, config.engine, config.precision)
-            evaluation = predictor.evaluate(state.test_set, workers=config.workers)
+            with state.ledger.part("evaluation"):
+                predictor = Predictor(path, config.device, config.engine, config.precision)
+                evaluation = predictor.evaluate(state.test_set, workers=config.workers)
         except MstlError as error:  # an image has vanished since: the run is finished nevertheless
             logger.warning(
                 "the test images were not evaluated (%s); later: `mstl evaluate %s --split test`", error, path

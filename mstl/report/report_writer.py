@@ -1,5 +1,6 @@
 """ReportWriter: the callback that writes plots and page at the end of a run."""
 
+from mstl.evaluation.metrics import Evaluation
 from mstl.report import plots
 from mstl.report.describe_run import describe_run
 from mstl.report.notebook import history_html
@@ -19,33 +20,38 @@ class ReportWriter:
 
     def on_end(self, state: TrainState) -> None:
         """Write them, if an epoch is finished."""
-        evaluation = state.best_evaluation
-        if evaluation is None:
-            return
-        if state.rejector is not None:
-            evaluation = evaluation.calibrated(state.rejector.temperature)
-        curves = plots.curves(state.history, evaluation.total, state.config.best)
-        plots.save(curves, state.folder / "curves.png")
-        plots.save(plots.prediction_grid(evaluation), state.folder / "predictions.png")
-        if not state.config.report:
-            return
-        with best_weights(state):
-            run = describe_run(
-                state.folder,
-                model=state.model,
-                preprocessing=state.preprocessing,
-                train_set=state.train_set,
-                val_set=state.val_set,
-                evaluation=evaluation,
-                config=state.config.to_dict(),
-                history=state.history,
-                rejector=state.rejector,
-                seconds=state.seconds,
-                record=state.record,
-                test=tested(state),
-            )
-        save_run_report(state.folder, run)
-        write_report(state.folder / "report.html", run)
+        if state.best_evaluation is not None:
+            with state.ledger.part("page"):
+                write(state, state.best_evaluation)
+
+
+def write(state: TrainState, evaluation: Evaluation) -> None:
+    """Write the plots and the page of a run whose best epoch was evaluated so."""
+    if state.rejector is not None:
+        evaluation = evaluation.calibrated(state.rejector.temperature)
+    curves = plots.curves(state.history, evaluation.total, state.config.best)
+    plots.save(curves, state.folder / "curves.png")
+    plots.save(plots.prediction_grid(evaluation), state.folder / "predictions.png")
+    if not state.config.report:
+        return
+    state.note_cost()
+    with best_weights(state):
+        run = describe_run(
+            state.folder,
+            model=state.model,
+            preprocessing=state.preprocessing,
+            train_set=state.train_set,
+            val_set=state.val_set,
+            evaluation=evaluation,
+            config=state.config.to_dict(),
+            history=state.history,
+            rejector=state.rejector,
+            seconds=state.seconds,
+            record=state.record,
+            test=tested(state),
+        )
+    save_run_report(state.folder, run)
+    write_report(state.folder / "report.html", run)
 
 
 def tested(state: TrainState) -> Quotable | None:

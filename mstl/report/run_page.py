@@ -21,6 +21,16 @@ from mstl.report.plots.style import MARK, new_figure
 from mstl.report.quotable import what_to_quote
 from mstl.report.rendering import duration, render_page
 from mstl.report.run_report import RunReport, WorstImages
+from mstl.runtime.durations import in_words
+
+PARTS = {  # of what a run costs, as the page calls them
+    "scan": "Scan of the data",
+    "features": "Features",
+    "training": "Training",
+    "evaluation": "Evaluation",
+    "page": "This page",
+    "other": "All else",
+}
 
 
 def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
@@ -44,6 +54,7 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
         "weights": run.weights,
         "settings": {key: value for key, value in run.config.items() if value is not None},
         "unset": [key for key, value in run.config.items() if value is None],
+        **cost(run),
         **checkpoint_paths(run.checkpoint),
     }
     write_text(path, render_page("run.html", **values))
@@ -163,6 +174,30 @@ def calibration(run: RunReport) -> dict[str, Any]:
         ],
         "rejector": run.rejector,
     }
+
+
+def cost(run: RunReport) -> dict[str, Any]:
+    """What the run has cost: what each part took, in words and in seconds, and a sentence about the rest.
+
+    A page that a run writes at its end cannot tell what it takes itself.
+    """
+    if run.cost is None:
+        return {"parts": [], "spent": ""}
+    seconds = run.cost["seconds"]
+    parts = [
+        (name, in_words(seconds[part], 1), seconds[part]) if part in seconds else (name, "not known yet", np.nan)
+        for part, name in PARTS.items()
+    ]
+    total = f"{in_words(sum(seconds.values()), 1)} {'in all' if 'page' in seconds else 'without this page'}"
+    if run.cost["sessions"] > 1:
+        total += f", in {run.cost['sessions']} sessions"
+    told = [total]
+    if run.cost["peak_memory_bytes"]:
+        told.append(f"at most {run.cost['peak_memory_bytes'] / 1e9:.1f} GB of memory")
+    if run.cost["images_per_second"]:
+        told.append(f"features of {run.cost['images_per_second']:,.0f} images a second")
+    told.append(f"on {run.cost['device']}" + (f", engine {run.engine}" if run.engine else ""))
+    return {"parts": parts, "spent": "; ".join(told) + "."}
 
 
 def checkpoint_paths(checkpoint: str | os.PathLike[str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ KEPT = "report.npz"
 FORMAT = 4  # of that file
 PLAIN = (
     *("config", "history", "model", "train_count", "seconds", "rejector"),
-    *("weights", "validated_on", "test_images", "trials"),
+    *("weights", "validated_on", "test_images", "trials", "cost", "engine"),
 )
 TUPLES = ("warnings", "digests", "missing")  # of texts, which JSON has as lists
 WORST = 12  # images that a page shows
@@ -89,6 +89,8 @@ class RunReport:
         test: The figures of the test images; None if there are none, or they have not been evaluated.
         missing: Paths of validation images that could not be read any more when this was made.
         trials: Pairs of a weight decay and the loss on held-out training images, where that was so chosen.
+        cost: What the run has cost, as :meth:`mstl.training.run_cost.RunCost.to_dict` gives it; None if unknown.
+        engine: What computed the frozen layers and the validation, as a text; "" if unknown.
     """
 
     name: str
@@ -109,6 +111,8 @@ class RunReport:
     test_images: int | None = None
     test: Quotable | None = None
     trials: Sequence[Sequence[float]] = ()
+    cost: dict[str, Any] | None = None
+    engine: str = ""
 
     def worst_images(self) -> WorstImages:
         """The images that are shown, read from their files if they are not given."""

@@ -8,6 +8,7 @@ from typing import Any
 from mstl.data.load_data import ValidatedOn
 from mstl.engines.choice import Choice
 from mstl.models.weights_source import WeightsSource
+from mstl.training.run_cost import RunCost
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class RunRecord:
         test_images: Number of images of the test split; 0 if there is none.
         engine: What computed the frozen layers and the validation.
         head: How the weight decay was chosen; None where the settings gave it.
+        cost: What the run had cost when this was written.
     """
 
     manifest: str | None = None
@@ -51,6 +53,7 @@ class RunRecord:
     test_images: int | None = None
     engine: Choice | None = None
     head: HeadRecord | None = None
+    cost: RunCost | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
@@ -67,4 +70,6 @@ class RunRecord:
             kept["engine"] = Choice.from_dict(kept["engine"])
         if kept.get("head") is not None:
             kept["head"] = HeadRecord.from_dict(kept["head"])
+        if kept.get("cost") is not None:
+            kept["cost"] = RunCost.from_dict(kept["cost"])
         return cls(**kept)

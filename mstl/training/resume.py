@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mstl.checkpoint import read_checkpoint, save_checkpoint
 from mstl.config import RECORD, TrainConfig, read_config
-from mstl.data.evaluation_data import RunData, same_data
+from mstl.data.evaluation_data import RunData, same_data, settings_beside
 from mstl.data.finding.lists.list_options import ListOptions
 from mstl.data.load_data import DataSplits
 from mstl.data.recorded import is_name
@@ -24,6 +24,7 @@ from mstl.models.contract import Classifier
 from mstl.models.factory import build_model
 from mstl.preprocessing import Preprocessing
 from mstl.training.record import RunRecord
+from mstl.training.run_cost import RunCost
 from mstl.training.snapshot import Snapshot
 from mstl.training.state import TrainState
 
@@ -132,6 +133,14 @@ class SavedRun:
     def record_of_run(self) -> RunRecord:
         """What the run noted of what it used."""
         return RunRecord.from_dict(self.metadata.get(RECORD))
+
+    @property
+    def cost(self) -> RunCost | None:
+        """What the run has cost so far: config.json has it of sessions that ended, last.ckpt of one that was killed."""
+        path, record = self.folder / "last.ckpt", self.record_of_run
+        settings = settings_beside(path, {"manifest": record.manifest}) or {}
+        costs = (record.cost, RunRecord.from_dict(settings.get(RECORD)).cost)
+        return max((cost for cost in costs if cost is not None), key=lambda cost: cost.total, default=None)
 
     def load_splits(self, config: TrainConfig) -> DataSplits:
         """Find the images of the run, with their labels and splits, where they are now.

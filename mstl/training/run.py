@@ -96,6 +96,11 @@ class TrainingRun:
 
     def compute_features(self) -> None:
         """Run all images through the frozen stages, if the features can be cached for the epochs of this phase."""
+        with self.state.ledger.part("features"):
+            self._compute_features()
+
+    def _compute_features(self) -> None:
+        """:meth:`compute_features`, which measures it."""
         state, freeze = self.state, self.state.phase.freeze
         config = state.config
         if freeze.num_frozen_stages == 0 or not config.cache:
@@ -113,7 +118,7 @@ class TrainingRun:
             views = [extractor.activations(state.train_set, view) for view in range(config.views)]
             val_view = extractor.activations(state.val_set)
         except EngineRefused:
-            self.compute_features()  # by the next engine, from the start: features of two are not mixed
+            self._compute_features()  # by the next engine, from the start: features of two are not mixed
             return
         if freeze.level == "backbone":  # pooled
             views, val_view = [view[:, :, 0, 0] for view in views], val_view[:, :, 0, 0]
@@ -121,6 +126,7 @@ class TrainingRun:
         trim_memory()  # of the threads that decoded the images
         views_text = "one view" if config.views == 1 else f"{config.views} views"
         computed = int(self.processes.sum(np.array([extractor.computed]))[0])
+        state.ledger.note_features(computed, extractor.seconds)
         counts = (computed, extractor.known)
         logger.info("features: %s of each image, %d computed, %d from the cache", views_text, *counts)
 

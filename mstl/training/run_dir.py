@@ -72,6 +72,20 @@ def write_config(state: TrainState) -> None:
     write_json(state.folder / CONFIG, {**state.config.to_dict(), RECORD: state.record.to_dict()})
 
 
+@contextlib.contextmanager
+def cost_kept(state: TrainState) -> Iterator[None]:
+    """At the end of this block, however it ends, config.json gets what the run has cost."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError, MstlError):  # which would hide why the run has ended
+            state.note_cost()
+            write_config(state)
+        raise
+    state.note_cost()
+    write_config(state)
+
+
 def has_checkpoint(folder: Path) -> bool:
     """Whether a run in this folder has finished an epoch."""
     return any((folder / name).exists() for name in ("best.ckpt", "last.ckpt"))

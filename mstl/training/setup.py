@@ -33,6 +33,7 @@ from mstl.training.recipes import ResolvedConfig
 from mstl.training.record import RunRecord
 from mstl.training.resume import SavedRun
 from mstl.training.run import TrainingRun
+from mstl.training.run_cost import Ledger
 from mstl.training.solved_settings import check_processes
 from mstl.training.state import TrainState
 
@@ -49,17 +50,17 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
     Raises:
         MstlError: Settings, data, weights or folder are invalid.
     """
+    ledger = Ledger()
     saved = None if resume is None else SavedRun.read(resume)
     if saved is not None:
+        ledger.earlier = saved.cost
         config = saved.resumed_config(config)
     device, processes = use_device(config.device), join_process_group()
+    ledger.device = device
     engines = Engines(choices(config.engine, config.precision, device, config.amp, recorded_precision(saved)))
     data = recipes.early_setting(config, "data")
-    if saved is None:
-        lists = (config.path_column, config.label_column, config.images)
-        splits = load_splits(data, config.val, config.val_split, config.seed, config.strict, *lists)
-    else:
-        splits = saved.load_splits(config)
+    with ledger.part("scan"):
+        splits = new_splits(data, config) if saved is None else saved.load_splits(config)
     train_set, val_set = splits.train, splits.val
     num_classes = len(train_set.classes)
     settings, reason = recipes.resolve(config, len(train_set), num_classes)
@@ -86,12 +87,22 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
     epoch = 1 if saved is None else max(1, len(saved.record["history"]))
     phase = Phase(settings, model, epoch, weights, processes, len(train_loader))
     state = TrainState(settings, model, preprocessing, folder, train_set, val_set, phase, record, ema)
-    state.test_set = splits.test
+    state.test_set, state.ledger = splits.test, ledger
     if saved is not None:
         saved.restore(state)
     if processes.is_first:
         log_setup(state, device, processes, reason)
     return TrainingRun(state, train_loader, val_loader, mixer, weights, processes, engines)
+
+
+def new_splits(data: str, config: TrainConfig) -> DataSplits:
+    """Find, read, check and split the images of a new run.
+
+    Raises:
+        MstlError: The data cannot be used.
+    """
+    lists = (config.path_column, config.label_column, config.images)
+    return load_splits(data, config.val, config.val_split, config.seed, config.strict, *lists)
 
 
 def new_record(splits: DataSplits, source: WeightsSource) -> RunRecord:

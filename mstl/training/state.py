@@ -1,6 +1,7 @@
 """The state of a training run, which callbacks are given and ``mstl.fit`` returns."""
 
 import contextlib
+import dataclasses
 import shlex
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -22,6 +23,7 @@ from mstl.training.ema import MovingAverage
 from mstl.training.phase import Phase
 from mstl.training.recipes import ResolvedConfig
 from mstl.training.record import RunRecord
+from mstl.training.run_cost import Ledger, RunCost
 from mstl.training.snapshot import Snapshot
 
 
@@ -50,6 +52,7 @@ class TrainState:
         stop: A callback sets this to the reason to end the run after this epoch.
         stopped_by: The number of the signal that ended the run, such as that of Ctrl-C; None if none did.
         seconds: Duration of the run, known at its end.
+        ledger: Measures what the run costs.
         to_html: How a notebook shows the state; None for its ``repr``.
     """
 
@@ -73,6 +76,7 @@ class TrainState:
     seconds: float = 0.0
     test_set: ImageSet | None = None
     test_evaluation: Evaluation | None = None
+    ledger: Ledger = field(default_factory=Ledger)
     to_html: "Callable[[TrainState], str] | None" = field(default=None, repr=False)
 
     @property
@@ -99,6 +103,15 @@ class TrainState:
     def resume_command(self) -> str:
         """The command that goes on with the run."""
         return f"mstl train --resume {shlex.quote(str(self.folder))}"
+
+    @property
+    def cost(self) -> RunCost | None:
+        """What the run has cost, as it was last noted; at its end, all of it."""
+        return self.record.cost
+
+    def note_cost(self) -> None:
+        """Note in the record what the run has cost up to now."""
+        self.record = dataclasses.replace(self.record, cost=self.ledger.cost())
 
     def left_to_do(self) -> str:
         """What makes up for callbacks that were stopped after training: the evaluation of test images, the report."""

@@ -55,7 +55,7 @@ def run_training(
     run_dir.check_writable(config, resume)
     run = prepare(config, resume)
     if run.processes.is_first:
-        with run_dir.opened(run.state, resumed=resume is not None):
+        with run_dir.opened(run.state, resumed=resume is not None), run_dir.cost_kept(run.state):
             supervise(run, default_callbacks(run.state), [*callbacks], resume is not None, started)
     else:
         supervise(run, [], [], resume is not None, started)
@@ -120,13 +120,19 @@ def train(run: TrainingRun, callbacks: Iterable[object], resumed: bool) -> None:
             run.begin_phase(epoch)
             run.compute_features()
         is_solved = state.config.optimizer == "lbfgs"
-        train_loss, learning_rate = (solve_head(run), None) if is_solved else train_epoch(run, epoch)
+        with state.ledger.part("training"):
+            train_loss, learning_rate = (solve_head(run), None) if is_solved else train_epoch(run, epoch)
         run.average_statistics()
-        with state.ema_applied(), np.errstate(over="ignore", invalid="ignore"):  # which the next lines look at
+        with (
+            state.ledger.part("evaluation"),
+            state.ema_applied(),
+            np.errstate(over="ignore", invalid="ignore"),  # which the next lines look at
+        ):
             evaluation = run.validate()
         run.note_engine()
         if not np.isfinite(evaluation.logits).all():
             raise Diverged(state, epoch, learning_rate, "answers for validation images are")
+        state.note_cost()  # for last.ckpt
         finish_epoch(state, epoch_row(epoch, learning_rate, train_loss, evaluation, started), evaluation)
         notify(callbacks, "on_epoch_end", state)
         # Only the first process has callbacks, but all must stop
