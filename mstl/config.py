@@ -12,6 +12,7 @@ from typing import Any, Literal
 from mstl.errors import MstlError
 from mstl.field_types import checked
 from mstl.runtime.devices import DeviceName
+from mstl.runtime.durations import parse_duration
 
 RECORD = "record"  # key in config.json, beside the settings: what a run notes of what it used
 SEEDS = 2**32  # that MindSpore and NumPy accept
@@ -117,6 +118,9 @@ class TrainConfig:
     workers: int | None = option(
         None, "Device", "Data-loading workers (8); another number changes uncached augmentation.", "-j"
     )
+    time_limit: str | None = option(
+        None, "Main", "Time for the whole run, such as 90s, 3m or 1h30m: epochs and schedule are planned for it."
+    )
     seed: int = option(1, "Training", "Random seed.")
     device: DeviceName = option("auto", "Device", "Device; auto takes the first that works.")
     engine: EngineName = option(
@@ -147,12 +151,19 @@ class TrainConfig:
         self._check("val_split", lambda value: 0 < value < 1, "between 0 and 1")
         self._check("layer_decay", lambda value: 0 < value <= 1, "above 0 and at most 1")
         self._check("image_size", lambda value: value >= 32, "32 or more: the models downsample by 32")
+        time = "a time with its unit, such as 90s, 3m or 1h30m"
+        self._check("time_limit", lambda value: parse_duration(value) is not None, time)
         self._check("seed", lambda value: 0 <= value < SEEDS, f"from 0 to {SEEDS - 1}")
 
     def _check(self, name: str, valid: Callable[[Any], bool], what: str) -> None:
         value = getattr(self, name)
         if value is not None and not valid(value):
             raise MstlError(f"{name} must be {what}, not {value}")
+
+    @property
+    def seconds_allowed(self) -> float | None:
+        """The time limit in seconds; None without one."""
+        return None if self.time_limit is None else parse_duration(self.time_limit)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""

@@ -115,6 +115,19 @@ class FeatureExtractor:
         """Whether the activations of so many images can be kept, in memory or on the disk."""
         return row_storage.fits(num_images * int(np.prod(self.shape)) * self.dtype.itemsize)
 
+    def count_known(self, images: ImageSet, view: int = 0) -> int:
+        """How many of the images have their activations in the cache; none is read.
+
+        Raises:
+            MstlError: An image cannot be read.
+        """
+        return self.cache.count(self._keys(current_digests(images, [stamp(path) for path in images.paths]), view))
+
+    def _keys(self, digests: Sequence[str], view: int) -> list[str]:
+        """The keys of images in the feature cache."""
+        suffix = f"-{view}-{self.augment}-{self.seed}" if view else "-0"
+        return [digest[:32] + suffix for digest in digests]
+
     def activations(self, images: ImageSet, view: int = 0) -> FloatArray:
         """The activations of all images, cached or computed; the same in all processes, which all must ask for them.
 
@@ -132,9 +145,8 @@ class FeatureExtractor:
             MstlError: An image cannot be read, or the activations are not finite.
         """
         stamps = [stamp(path) for path in images.paths]
-        suffix = f"-{view}-{self.augment}-{self.seed}" if view else "-0"
         digests = current_digests(images, stamps)
-        keys = [digest[:32] + suffix for digest in digests]
+        keys = self._keys(digests, view)
         rows = row_storage.empty_rows((len(images), *self.shape), self.dtype)
         extraction = Extraction(images, stamps, digests, keys, rows)
         missing = self._read_cached(extraction, range(len(images)))

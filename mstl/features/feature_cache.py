@@ -72,6 +72,15 @@ class FeatureCache:
                 found |= self._read(keys.keys() - found.keys())
         return {key: found[key] for key in keys if key in found}
 
+    def count(self, keys: Iterable[str]) -> int:
+        """How many of the keys have a row here, by the shards' indices: none is read."""
+        if not self.limit:
+            return 0
+        with self.lock:
+            self._find_shards()
+            known = {key for shard in self.shards.values() for key in shard.rows}
+        return sum(key in known for key in keys)
+
     def put(self, rows: Mapping[str, FloatArray]) -> None:
         """Cache rows as one shard: some tens of MB at a time make few files, and lose little in a stopped run.
 

@@ -16,12 +16,12 @@ LOSSES_PER_READ = 16
 
 
 def train_epoch(run: TrainingRun, epoch: int) -> tuple[float, float]:
-    """Train for one epoch.
+    """Train for one epoch, or until the time of its phase is up: then its last step is that at the schedule's end.
 
     Returns:
         The mean loss over the images of all processes, and the base learning rate of the last step.
     """
-    state, phase, num_batches = run.state, run.state.phase, len(run.train_loader)
+    state, phase, num_batches, clock = run.state, run.state.phase, len(run.train_loader), run.clock
     phase.freeze.set_train()
     loss_sum, images, learning_rate = 0.0, 0, 0.0
     # Several processes stop only together, where they read. On a CPU, steps are slow and nothing runs ahead: at each
@@ -31,8 +31,10 @@ def train_epoch(run: TrainingRun, epoch: int) -> tuple[float, float]:
     total = run.processes.size * len(run.train_loader.order(epoch))
     with Progress(f"epoch {epoch} of {state.config.epochs}", total, quiet=not run.processes.is_first) as progress:
         for index, (inputs, targets, size) in enumerate(run.batches(epoch)):
-            is_last = index + 1 == num_batches
-            learning_rate = phase.learning_rate(epoch - 1 + index / num_batches)
+            if run.processes.size == 1:
+                clock.look()
+            is_last = index + 1 == num_batches or clock.is_over
+            learning_rate = phase.learning_rate(clock.progress(epoch - 1 + index / num_batches))
             unread.append((phase.train_step(inputs, targets, learning_rate, last=is_last), size))
             if state.ema is not None and phase.train_step.has_updated:
                 state.ema.update(phase.freeze.frozen_ids)
@@ -43,8 +45,12 @@ def train_epoch(run: TrainingRun, epoch: int) -> tuple[float, float]:
                 agree_to_go_on(run, bool(np.isfinite(losses).all()), epoch, learning_rate)
                 loss_sum += sum(loss * size for loss, (_, size) in zip(losses, unread, strict=True))
                 unread.clear()
+                if run.processes.size > 1:  # together
+                    clock.look()
             elif run.processes.size == 1:
                 stopping.check()
+            if is_last:
+                break
     total_loss, total_images = run.processes.sum(np.array([loss_sum, float(images)]))
     return float(total_loss / total_images), learning_rate
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mstl.config import TrainConfig
 from mstl.errors import MstlError
 from mstl.runtime import mindspore_thread
-from mstl.training.setup import prepare
+from mstl.training.setup import log_setup, prepare
 
 LOWEST, HIGHEST = 1e-6, 10.0
 SMOOTHING = 0.9  # of the moving average of the losses
@@ -36,9 +36,11 @@ def lr_find(config: TrainConfig, steps: int = 60) -> tuple[NDArray[np.float64], 
     """
     if config.optimizer == "lbfgs":
         raise MstlError("optimizer lbfgs has no learning rate to be found: give another one, such as momentum")
-    if config.recipe == "linear" and config.optimizer is None:
+    if config.recipe in ("auto", "linear") and config.optimizer is None:
         config = dataclasses.replace(config, optimizer="momentum")
     run = prepare(config)
+    if run.processes.is_first:
+        log_setup(run)
     phase, processes = run.state.phase, run.processes
     phase.freeze.set_train()
     learning_rates: list[float] = []

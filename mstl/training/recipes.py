@@ -1,17 +1,16 @@
-"""Recipes: named settings, and the rule that chooses them from the size of the dataset.
+"""Recipes: named settings, and how the user's, the recipe's and the base's come together.
 
 A setting comes from the user, else from the recipe, else from ``BASE``.
 """
 
 import dataclasses
-import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mstl.config import AugmentName, BestMetric, FreezeName, OptimizerName, RecipeName, ScheduleName, TrainConfig
 from mstl.errors import MstlError
 from mstl.models.pretrained import find_entry
 from mstl.models.weights_files import local_path
+from mstl.training.auto import FINETUNE, Settings, auto_settings
 from mstl.training.solved_settings import LINEAR, linear, solve
 
 if TYPE_CHECKING:
@@ -45,8 +44,6 @@ if TYPE_CHECKING:
 
 else:
     ResolvedConfig = TrainConfig
-
-Settings = Mapping[str, Any]  # some fields of TrainConfig by name
 
 BASE: Settings = {
     "data": "demo",
@@ -116,53 +113,22 @@ RECIPES: dict[RecipeName, Settings] = {
         "best": "accuracy",
     },
     "linear": LINEAR,
-    # The head first, then all layers, with smaller learning rates towards the input (after fastai's fine_tune)
-    "finetune": {
-        "epochs": 8,
-        "freeze": "backbone",
-        "unfreeze_at": 3,
-        "lr": 0.01,
-        "schedule": "cosine",
-        "layer_decay": 0.5,
-        "weight_decay": 1e-4,
-        "augment": "light",
-    },
+    "finetune": FINETUNE,
 }
-FEW, MANY = 2_000, 20_000  # training images
 MOST_VIEWS = 3  # of each image in the feature cache, unless the user wants more
 
 
-def auto_settings(num_images: int, num_classes: int) -> tuple[Settings, str]:
-    """Choose settings from the size of the dataset, after BiT's HyperRule and fastai's fine_tune.
-
-    Args:
-        num_images: Training images.
-        num_classes: Classes.
-
-    Returns:
-        The settings, and a sentence that gives the reason.
-    """
-    if num_images < FEW:
-        # Cached features make an epoch take less than a second: 20 gain 0.01 to 0.1 over 5 (demo, ants and bees)
-        epochs = min(100, max(20, math.ceil(4000 / num_images)))
-        reason = f"{num_images} images of {num_classes} classes are few: only the head is trained"
-        return {"epochs": epochs, "freeze": "backbone", "schedule": "cosine", "augment": "tutorial"}, reason
-    epochs = 8 if num_images < MANY else 6
-    settings = {**RECIPES["finetune"], "batch_size": 32, "epochs": epochs, "unfreeze_at": 2}
-    reason = f"{num_images} images of {num_classes} classes: the head is trained for one epoch, then all layers"
-    if num_images >= MANY:
-        settings["mixup"] = 0.2
-        reason += ", with mixup"
-    return settings, reason
-
-
-def resolve(config: TrainConfig, num_images: int, num_classes: int) -> tuple[ResolvedConfig, str]:
+def resolve(
+    config: TrainConfig, num_images: int, num_classes: int, device: str = "CPU", processes: int = 1
+) -> tuple[ResolvedConfig, str]:
     """Fill in every setting that the user left open.
 
     Args:
         config: The user's settings.
         num_images: Training images.
         num_classes: Classes.
+        device: MindSpore's, which the recipe ``auto`` goes by.
+        processes: Processes of the run; so.
 
     Returns:
         The settings, in which None is left only where it means "as the weights say" or "none", and the reason for the
@@ -171,11 +137,12 @@ def resolve(config: TrainConfig, num_images: int, num_classes: int) -> tuple[Res
     Raises:
         MstlError: The user unfreezes the model after the last epoch, or settings do not go together.
     """
-    is_auto = config.recipe == "auto"
-    chosen, reason = auto_settings(num_images, num_classes) if is_auto else (RECIPES[config.recipe], "as named")
     given = {key: value for key, value in dataclasses.asdict(config).items() if value is not None}
-    if config.recipe == "linear":
-        chosen, reason = linear(given)
+    is_auto = config.recipe == "auto"
+    if is_auto:
+        chosen, reason = auto_settings(num_images, num_classes, device, processes, given)
+    else:
+        chosen, reason = linear(given) if config.recipe == "linear" else (RECIPES[config.recipe], "as named")
     own = {**base_settings(given.get("model") or chosen.get("model")), **chosen}
     settings = {**own, **given}
     changed = {key for key, value in given.items() if key in own and value != own[key]}

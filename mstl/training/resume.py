@@ -31,7 +31,16 @@ from mstl.training.state import TrainState
 # Prefixes of names in last.ckpt; the model's have none
 OPTIMIZER, EMA, LOSS_SCALE = "state/optimizer/", "state/average/", "state/loss_scale/"
 WHERE = ("data", "val", "images")  # settings that say where the images are
-MAY_CHANGE = ("epochs", "patience", "workers", "device", "engine", "precision", *WHERE)  # settings of a resumed run
+MAY_CHANGE = (
+    "epochs",
+    "patience",
+    "time_limit",
+    "workers",
+    "device",
+    "engine",
+    "precision",
+    *WHERE,
+)  # settings of a resumed run
 
 
 class ResumeRecord(TypedDict):

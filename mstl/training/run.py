@@ -22,6 +22,7 @@ from mstl.models.fusing import FusedModel
 from mstl.runtime.memory import trim_memory
 from mstl.runtime.processes import ProcessGroup
 from mstl.training import run_dir
+from mstl.training.clock import Clock
 from mstl.training.freeze import BATCH_NORM_STATISTICS
 from mstl.training.phase import Phase
 from mstl.training.state import TrainState
@@ -44,6 +45,8 @@ class TrainingRun:
         processes: The processes of the run.
         engines: What may compute the frozen layers and the validation.
         features: Loaders of cached features for training and for validation; None if they are not cached.
+        reason: Why the recipe's settings are what they are.
+        clock: The time of the run.
     """
 
     state: TrainState
@@ -54,6 +57,8 @@ class TrainingRun:
     processes: ProcessGroup
     engines: Engines
     features: tuple[FeatureLoader, FeatureLoader] | None = None
+    reason: str = ""
+    clock: Clock = field(default_factory=Clock)
     _fused: FusedModel | None = None
     _frozen_parts: dict[int, FeaturesPart] = field(default_factory=dict)
     _trained_parts: dict[int, ClassifierPart] = field(default_factory=dict)
@@ -94,6 +99,12 @@ class TrainingRun:
         state.phase = Phase(state.config, state.model, epoch, self.class_weights, self.processes, num_batches)
         self.features = state.best_parameters = None
 
+    def extractor(self) -> FeatureExtractor:
+        """What computes and keeps the features of this phase."""
+        state, freeze = self.state, self.state.phase.freeze
+        frozen = (state.model, freeze.level, freeze.frozen_cells, self.frozen_part, self.engines)
+        return FeatureExtractor(*frozen, state.preprocessing, state.config, self.processes)
+
     def compute_features(self) -> None:
         """Run all images through the frozen stages, if the features can be cached for the epochs of this phase."""
         with self.state.ledger.part("features"):
@@ -108,8 +119,7 @@ class TrainingRun:
         if self.mixer.alphas:
             logger.info("features: computed in every epoch, as images are mixed")
             return
-        frozen = (state.model, freeze.level, freeze.frozen_cells, self.frozen_part, self.engines)
-        extractor = FeatureExtractor(*frozen, state.preprocessing, config, self.processes)
+        extractor = self.extractor()
         fits = extractor.fits(len(state.train_set) * config.views + len(state.val_set))
         if self.processes.any(not fits)[0]:
             logger.info("features: computed in every epoch, as they do not fit into memory or onto the disk")

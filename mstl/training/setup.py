@@ -6,6 +6,8 @@ import os
 from os import PathLike
 from pathlib import Path
 
+import mindspore as ms
+
 from mstl.config import TrainConfig
 from mstl.data.dataset import ImageSet
 from mstl.data.load_data import DataSplits, load_splits
@@ -63,7 +65,7 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
         splits = new_splits(data, config) if saved is None else saved.load_splits(config)
     train_set, val_set = splits.train, splits.val
     num_classes = len(train_set.classes)
-    settings, reason = recipes.resolve(config, len(train_set), num_classes)
+    settings, reason = recipes.resolve(config, len(train_set), num_classes, device, processes.size)
     check_device(settings, device, processes)
     set_seed(settings.seed)
 
@@ -90,9 +92,7 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
     state.test_set, state.ledger = splits.test, ledger
     if saved is not None:
         saved.restore(state)
-    if processes.is_first:
-        log_setup(state, device, processes, reason)
-    return TrainingRun(state, train_loader, val_loader, mixer, weights, processes, engines)
+    return TrainingRun(state, train_loader, val_loader, mixer, weights, processes, engines, reason=reason)
 
 
 def new_splits(data: str, config: TrainConfig) -> DataSplits:
@@ -166,11 +166,13 @@ def check_device(config: ResolvedConfig, device: str, processes: ProcessGroup) -
         )
 
 
-def log_setup(state: TrainState, device: str, processes: ProcessGroup, reason: str) -> None:
+def log_setup(run: TrainingRun) -> None:
     """Log what is about to be trained, with the learning rate of each stage."""
+    state, processes = run.state, run.processes
     config, train_set, classes = state.config, state.train_set, state.classes
-    logger.info("recipe: %s (%s)", config.recipe, reason)
-    logger.info("device: %s%s", device, f", {processes.size} processes" if processes.size > 1 else "")
+    logger.info("recipe: %s (%s)", config.recipe, run.reason)
+    shared = f", {processes.size} processes" if processes.size > 1 else ""
+    logger.info("device: %s%s", ms.get_context("device_target"), shared)
     logger.info("engine: %s", state.record.engine)
     names = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
     sizes = (len(train_set), len(state.val_set), len(classes))

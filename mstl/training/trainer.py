@@ -1,5 +1,6 @@
 """The training loop: ``run_training`` is a whole run, to be read from top to bottom."""
 
+import dataclasses
 import logging
 import signal
 import time
@@ -20,9 +21,10 @@ from mstl.training.best_epoch import recall_best
 from mstl.training.callbacks import default_callbacks, notify
 from mstl.training.diverged import Diverged
 from mstl.training.epoch import train_epoch
+from mstl.training.estimate import settle
 from mstl.training.resume import restore_parameters
 from mstl.training.run import TrainingRun
-from mstl.training.setup import prepare
+from mstl.training.setup import log_setup, prepare
 from mstl.training.snapshot import Snapshot
 from mstl.training.solved_head import solve_head
 from mstl.training.state import TrainState
@@ -54,9 +56,15 @@ def run_training(
     started = time.perf_counter()
     run_dir.check_writable(config, resume)
     run = prepare(config, resume)
+    estimate = settle(run, config, started)
     if run.processes.is_first:
+        log_setup(run)
+        for line in estimate.lines if estimate is not None else ():
+            logger.info("%s", line)
         with run_dir.opened(run.state, resumed=resume is not None), run_dir.cost_kept(run.state):
             supervise(run, default_callbacks(run.state), [*callbacks], resume is not None, started)
+        if estimate is not None and not run.state.interrupted:
+            logger.info("%s", estimate.compared())
     else:
         supervise(run, [], [], resume is not None, started)
     # MindSpore keeps compiled graphs, with the parameters of their models, for as long as the process lives: in a
@@ -111,6 +119,7 @@ def train(run: TrainingRun, callbacks: Iterable[object], resumed: bool) -> None:
     """
     state, processes = run.state, run.processes
     run.compute_features()
+    run.clock.begin(len(state.history), state.phase.last_epoch)
     if resumed:
         processes.any(False)  # wait for the first process, which tidies the folder
         recall_best(run)
@@ -119,16 +128,20 @@ def train(run: TrainingRun, callbacks: Iterable[object], resumed: bool) -> None:
         if epoch == state.config.unfreeze_at:
             run.begin_phase(epoch)
             run.compute_features()
+            run.clock.begin(epoch - 1, state.phase.last_epoch)
         is_solved = state.config.optimizer == "lbfgs"
         with state.ledger.part("training"):
             train_loss, learning_rate = (solve_head(run), None) if is_solved else train_epoch(run, epoch)
         run.average_statistics()
+        end_in_time(run, epoch)
+        trained = time.perf_counter()
         with (
             state.ledger.part("evaluation"),
             state.ema_applied(),
             np.errstate(over="ignore", invalid="ignore"),  # which the next lines look at
         ):
             evaluation = run.validate()
+        run.clock.validation = time.perf_counter() - trained
         run.note_engine()
         if not np.isfinite(evaluation.logits).all():
             raise Diverged(state, epoch, learning_rate, "answers for validation images are")
@@ -140,6 +153,19 @@ def train(run: TrainingRun, callbacks: Iterable[object], resumed: bool) -> None:
         if ended:
             logger.info(state.stop)
             break
+
+
+def end_in_time(run: TrainingRun, epoch: int) -> None:
+    """Make an epoch the last one, if the time limit has brought the schedule to its end in it."""
+    state = run.state
+    if not run.clock.is_over or epoch == state.config.epochs or state.phase.last_epoch < state.config.epochs:
+        return
+    state.stop = (
+        f"time limit: the schedule has come to its end in epoch {epoch}, of {state.config.epochs} that were planned"
+    )
+    state.config = dataclasses.replace(state.config, epochs=epoch)  # so that there is nothing left to resume
+    if run.processes.is_first:
+        run_dir.write_config(state)
 
 
 def finish_epoch(state: TrainState, row: EpochRow, evaluation: Evaluation) -> None:

@@ -10,7 +10,8 @@ from mstl.commands import train_command
 from mstl.config import RECIPES as NAMES
 from mstl.config import read_config
 from mstl.models import weights_files
-from mstl.training.recipes import BASE, DEFAULT_LR, RECIPES, auto_settings, early_setting, resolve
+from mstl.training.auto import auto_settings
+from mstl.training.recipes import BASE, DEFAULT_LR, RECIPES, early_setting, resolve
 
 pytestmark = pytest.mark.usefixtures("no_pictures", "narrow_model")
 
@@ -85,7 +86,7 @@ def test_nothing_is_left_open():
     for name in NAMES:
         config, why = resolve(TrainConfig(recipe=name), 500, 4)
         assert why
-        may_be_open = {"val", "path_column", "label_column", "images", "image_size", "workers", "out"}
+        may_be_open = {"val", "path_column", "label_column", "images", "image_size", "workers", "out", "time_limit"}
         if config.optimizer == "lbfgs":
             may_be_open |= {"batch_size", "lr", "momentum", "weight_decay", "schedule", "lr_step", "lr_gamma"}
             may_be_open |= {"warmup", "layer_decay"}
@@ -100,7 +101,7 @@ def test_the_user_overrides_the_recipe_and_the_recipe_the_base():
 @pytest.mark.parametrize(
     ("options", "rate"),
     [
-        ({}, 0.01),
+        ({"epochs": 5}, 0.01),
         ({"freeze": "none"}, 0.003),
         ({"optimizer": "adamw"}, 0.001),
         ({"optimizer": "adam", "freeze": "layer2"}, 0.0001),
@@ -114,7 +115,7 @@ def test_the_rate_suits_what_is_trained(options, rate):
 def test_who_says_what_to_freeze_means_the_whole_run():
     assert resolve(TrainConfig(recipe="finetune"), 300, 2)[0].unfreeze_at == 3
     assert resolve(TrainConfig(recipe="finetune", freeze="layer1"), 300, 2)[0].unfreeze_at == 0
-    large, why = resolve(TrainConfig(freeze="backbone"), 3000, 2)
+    large, why = resolve(TrainConfig(freeze="backbone"), 3000, 2, "GPU")
     assert large.unfreeze_at == 0 and why.endswith("then all layers; but freeze backbone holds for the whole run")
     assert large.lr == DEFAULT_LR["head", "gradient"]
     assert "freeze none holds for the whole run" in resolve(TrainConfig(freeze="none"), 300, 2)[1]
@@ -164,29 +165,30 @@ def test_lbfgs_solves_for_the_head_in_any_recipe():
         assert again == config
 
 
-def all_of_their_own(num_images):
+def all_of_their_own(num_images, device):
     """Each recipe with each of its own settings, and with all of them."""
     for name in NAMES:
-        chosen = auto_settings(num_images, 2)[0] if name == "auto" else RECIPES[name]
+        chosen = auto_settings(num_images, 2, device)[0] if name == "auto" else RECIPES[name]
         own = {key: value for key, value in {**BASE, **chosen}.items() if value is not None and key != "model"}
         for said in ({key: value} for key, value in own.items()):
-            if name != "auto" or "freeze" not in said:
+            if name != "auto" or not {"freeze", "unfreeze_at", "epochs"} & said.keys():  # by which auto chooses
                 yield name, said
         yield name, own
 
 
+@pytest.mark.parametrize("device", ["CPU", "GPU"])
 @pytest.mark.parametrize("num_images", [100, 3000, 30_000])
-def test_saying_a_recipes_own_value_again_changes_nothing(num_images):
-    for name, said in all_of_their_own(num_images):
-        plain, repeated = (resolve(TrainConfig(recipe=name, **more), num_images, 2)[0] for more in ({}, said))
+def test_saying_a_recipes_own_value_again_changes_nothing(num_images, device):
+    for name, said in all_of_their_own(num_images, device):
+        plain, repeated = (resolve(TrainConfig(recipe=name, **more), num_images, 2, device)[0] for more in ({}, said))
         assert repeated == plain, (name, said)
 
 
 def test_a_recipe_unfreezes_in_the_last_epoch_at_the_latest():
     for options, images in (({"recipe": "finetune"}, 300), ({}, 3000)):
         for epochs in (1, 2, 3, 4):
-            config, why = resolve(TrainConfig(epochs=epochs, **options), images, 2)
-            usual = resolve(TrainConfig(**options), images, 2)[0].unfreeze_at
+            config, why = resolve(TrainConfig(epochs=epochs, **options), images, 2, "GPU")
+            usual = resolve(TrainConfig(**options), images, 2, "GPU")[0].unfreeze_at
             assert config.unfreeze_at == min(epochs, usual)
             assert (f"from epoch {epochs} on rather than {usual}" in why) == (epochs < usual)
     assert resolve(TrainConfig(recipe="linear", epochs=1), 300, 2)[0].unfreeze_at == 0
@@ -200,21 +202,44 @@ def test_who_unfreezes_after_the_last_epoch_is_told(options):
 
 
 @pytest.mark.parametrize(
-    ("images", "epochs", "frozen", "mixup"),
+    ("images", "device", "epochs", "optimizer", "unfreeze_at", "mixup"),
     [
-        (10, 100, True, None),
-        (100, 40, True, None),
-        (244, 20, True, None),
-        (5000, 8, False, None),
-        (50_000, 6, False, 0.2),
+        (10, "CPU", 1, "lbfgs", 0, 0),
+        (244, "Ascend", 1, "lbfgs", 0, 0),
+        (5000, "CPU", 1, "lbfgs", 0, 0),
+        (50_000, "CPU", 1, "lbfgs", 0, 0),
+        (5000, "GPU", 8, "momentum", 2, 0),
+        (50_000, "Ascend", 6, "momentum", 2, 0.2),
     ],
 )
-def test_auto_follows_the_size_of_the_data(images, epochs, frozen, mixup):
-    settings, why = auto_settings(images, 3)
-    assert settings["epochs"] == epochs
-    assert settings.get("unfreeze_at", 0) == (0 if frozen else 2)
-    assert settings.get("mixup") == mixup
+def test_auto_follows_the_size_of_the_data_and_the_device(images, device, epochs, optimizer, unfreeze_at, mixup):
+    config, why = resolve(TrainConfig(), images, 3, device)
+    assert (config.epochs, config.optimizer, config.unfreeze_at) == (epochs, optimizer, unfreeze_at)
+    assert config.mixup == mixup
     assert str(images) in why and "3 classes" in why
+
+
+@pytest.mark.parametrize(("images", "epochs"), [(10, 100), (100, 40), (244, 20), (5000, 20)])
+def test_auto_takes_steps_where_it_cannot_solve(images, epochs):
+    shared, _ = resolve(TrainConfig(), images, 3, "CPU", processes=2)
+    asked, _ = resolve(TrainConfig(ema=0.9), images, 3)
+    for config in (shared, asked):
+        assert (config.epochs, config.freeze, config.unfreeze_at, config.optimizer) == (
+            epochs,
+            "backbone",
+            0,
+            "momentum",
+        )
+    for said in (1, 7):
+        named, _ = resolve(TrainConfig(epochs=said), images, 3)
+        assert (named.epochs, named.freeze, named.optimizer) == (said, "backbone", "momentum")
+
+
+def test_auto_fine_tunes_if_more_than_the_head_is_asked_for():
+    for said in ({"freeze": "none"}, {"freeze": "layer3"}, {"unfreeze_at": 2}):
+        config, why = resolve(TrainConfig(**said), 5000, 2)
+        assert (config.epochs, config.schedule, config.layer_decay) == (8, "cosine", 0.5)
+        assert "as by the recipe finetune" in why
 
 
 def test_config_files(tmp_path):

@@ -1,0 +1,159 @@
+"""Costs: what the parts of a run take on this machine, measured on a few of its own images."""
+
+import time
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from numpy.typing import NDArray
+
+from mstl.config import FreezeName
+from mstl.data.dataset import ImageSet, subset
+from mstl.data.loading.loader import Loader
+from mstl.data.loading.transforms import eval_transforms
+from mstl.models import layers
+from mstl.runtime.memory import trim_memory
+from mstl.runtime.peak_memory import peak_memory
+from mstl.training.freeze import BATCH_NORM_STATISTICS, Freeze
+from mstl.training.run import TrainingRun
+from mstl.training.train_step import loss_and_gradients, soft_cross_entropy
+
+FEW, SAMPLE = 24, 96  # images that are measured; the larger number where the smaller one takes less than QUICK seconds,
+QUICK = 1.0
+BATCH = 8  # so many at a time,
+STEP_BATCH = 4  # in training, so that little memory is taken
+GRAPH_GAIN = 0.7  # time of a compiled step over that of one in PyNative mode, on a CPU
+COMPILE_SECONDS = 5.0  # of a step through convolutions
+
+
+class Meter:
+    """Measures what a run's images take: each cost once, when it is first asked for.
+
+    The processes of a run measure together, as they will compute together, and go by what the first one has found.
+
+    Args:
+        run: The run, before its first epoch. Its model is left as it was.
+        now: Gives seconds.
+
+    Attributes:
+        step_bytes: Memory that an image of a training batch takes, as far as steps were measured.
+    """
+
+    def __init__(self, run: TrainingRun, now: Callable[[], float] = time.perf_counter) -> None:
+        self.run, self.now = run, now
+        self.steps: dict[FreezeName, float] = {}
+        self.step_bytes = 0
+
+    @cached_property
+    def missing(self) -> tuple[tuple[int, ...], int]:
+        """The activations of training images that are not cached, for each view, and those of validation images."""
+        state, extractor = self.run.state, self.run.extractor()
+        views = range(state.config.views)
+        train = tuple(len(state.train_set) - extractor.count_known(state.train_set, view) for view in views)
+        return train, len(state.val_set) - extractor.count_known(state.val_set)
+
+    @cached_property
+    def load(self) -> float:
+        """Seconds to read, decode and crop an image."""
+        return self._through(lambda _: None)
+
+    @cached_property
+    def features(self) -> float:
+        """Seconds to read an image and run it through the frozen layers, by the engine that will do so."""
+        choice = self.run.engines.choice
+        seconds = self._through(self.run.frozen_part())
+        if self.run.engines.choice != choice:  # the features that are cached are another engine's
+            self.__dict__.pop("missing", None)
+        return seconds
+
+    @cached_property
+    def answer(self) -> float:
+        """Seconds to read a validation image and run it through the whole model."""
+        if self.run.state.phase.freeze.level == "backbone":
+            return self.features
+        return self._through(self.run.trained_part(0))
+
+    def step(self, level: FreezeName) -> float:
+        """Seconds that an image takes in a training step, reading and frozen layers left out.
+
+        Args:
+            level: What is frozen; see :class:`mstl.training.freeze.Freeze`.
+        """
+        if level not in self.steps:
+            self.steps[level] = self._measure_step(level)
+        return self.steps[level]
+
+    def _sample(self, count: int) -> ImageSet:
+        """Some of the training images, alike in all processes."""
+        images = self.run.state.train_set
+        return subset(images, np.random.default_rng(0).permutation(len(images))[:count])
+
+    def _batches(self, images: ImageSet) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int32]]]:
+        """Batches of images, as validation takes them."""
+        state = self.run.state
+        yield from Loader(images, eval_transforms(state.preprocessing), BATCH, workers=state.config.workers).batches()
+
+    def _timed(self, work: Callable[[], int]) -> float:
+        """Seconds for each image of some work that gives their number."""
+        started = self.now()
+        images = work()
+        return self._first_ones((self.now() - started) / max(1, images))
+
+    def _through(self, part: Callable[[Any], Any]) -> float:
+        """Seconds to read an image and run it through a part of the model."""
+
+        def work(images: ImageSet) -> int:
+            for inputs, _ in self._batches(images):
+                part(inputs)
+            return len(images)
+
+        images = self.run.state.train_set
+        # An engine is proved by the first images, as it would be without a measurement
+        work(subset(images, range(min(BATCH, len(images)))))
+        seconds = self._timed(lambda: work(self._sample(FEW)))
+        if seconds * FEW < QUICK and len(images) >= SAMPLE:
+            seconds = self._timed(lambda: work(self._sample(SAMPLE)))
+        return seconds
+
+    def _measure_step(self, level: FreezeName) -> float:
+        """Take two steps without an optimizer, and time the second."""
+        run, model = self.run, self.run.state.model
+        statistics = {
+            parameter.name: parameter.asnumpy().copy()
+            for parameter in model.get_parameters()
+            if parameter.name.endswith(BATCH_NORM_STATISTICS)
+        }
+        before = peak_memory() or 0
+        freeze = Freeze(model, level)
+        freeze.set_train()
+        images, labels = next(self._batches(self._sample(STEP_BATCH)))
+        count = min(STEP_BATCH, len(labels))
+        inputs = ms.Tensor(images[:count])
+        for cell in freeze.frozen_cells:
+            inputs = cell(inputs)
+        targets = ms.Tensor(np.eye(len(run.state.classes), dtype=np.float32)[labels[:count]])
+        parameters = [parameter for parameter in model.get_parameters() if parameter.requires_grad]
+        step = loss_and_gradients(freeze.trained_part, soft_cross_entropy(), parameters)
+
+        def work() -> int:
+            loss, gradients = step(inputs, targets)
+            loss.asnumpy()
+            gradients[0].asnumpy()
+            return count
+
+        work()
+        seconds = self._timed(work)
+        self.step_bytes = max(self.step_bytes, ((peak_memory() or 0) - before) // count)
+        for parameter in model.get_parameters():
+            if parameter.name in statistics:
+                layers.assign(parameter, statistics[parameter.name])
+        Freeze(model, run.state.phase.freeze.level)  # which parameters are trained is theirs to say
+        trim_memory()
+        return seconds * (GRAPH_GAIN if ms.get_context("device_target") == "CPU" else 1)
+
+    def _first_ones(self, value: float) -> float:
+        """The value that the first process has."""
+        processes = self.run.processes
+        return float(processes.sum(np.array([value if processes.is_first else 0.0]))[0])
