@@ -24,6 +24,7 @@ def open_session(model: bytes | str | os.PathLike[str]) -> "onnxruntime.Inferenc
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cores()
     options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # a plan of each shape's memory, beside that which the first batch has taken
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not {"avx512_vnni", "avx_vnni"} & cpu_flags():
         options.add_session_config_entry("session.x64quantprecision", "1")

@@ -15,6 +15,7 @@ from mstl.engines.onnx_model import INPUT, classifier_model, features_model
 from mstl.errors import MstlError
 from mstl.models.compiled import CompiledCell
 from mstl.models.fusing import FusedModel
+from mstl.runtime.memory import trim_memory
 
 if TYPE_CHECKING:  # an optional dependency
     import onnx
@@ -24,7 +25,7 @@ FloatArray = NDArray[np.float32]
 Answers = Callable[[FloatArray], Sequence[FloatArray]]
 
 BATCH_SIZE = 8  # images a call, of other engines than MindSpore; more leave the processor's cache
-EXAMPLES = 4  # images by which an engine is compared with MindSpore
+EXAMPLES = 2  # images by which an engine is compared with MindSpore
 TOLERANCE = {"fp32": 1e-4, "bf16": 8e-2}  # of the largest value
 
 
@@ -147,14 +148,11 @@ class ModelPart(ABC):
     def _open(self, choice: Choice, input_shape: tuple[int, ...]) -> Answers:
         """An engine with a copy of the weights as they are."""
         content = self.to_onnx(input_shape).SerializeToString()
-        if choice.engine == "openvino":
-            from mstl.engines.openvino_session import OpenVinoSession
-
-            return OpenVinoSession(content, choice.precision)
-        from mstl.engines.onnxruntime_session import open_session
-
-        session = open_session(content)
-        return lambda inputs: session.run(None, {INPUT: inputs})
+        trim_memory()  # copies of the weights come and go here, as large as the model
+        answers = open_engine(choice, content)
+        del content
+        trim_memory()
+        return answers
 
 
 class FeaturesPart(ModelPart):
@@ -206,6 +204,18 @@ class ClassifierPart(ModelPart):
     def to_onnx(self, input_shape: tuple[int, ...]) -> "onnx.ModelProto":
         """The same as an ONNX model."""
         return classifier_model(self.fused, self.num_stages, input_shape)
+
+
+def open_engine(choice: Choice, content: bytes) -> Answers:
+    """Another engine than MindSpore, with an ONNX model."""
+    if choice.engine == "openvino":
+        from mstl.engines.openvino_session import OpenVinoSession
+
+        return OpenVinoSession(content, choice.precision)
+    from mstl.engines.onnxruntime_session import open_session
+
+    session = open_session(content)
+    return lambda inputs: session.run(None, {INPUT: inputs})
 
 
 def difference(found: Sequence[FloatArray], expected: Sequence[FloatArray], tolerance: float) -> str:
