@@ -25,7 +25,7 @@ QUICK = 1.0
 BATCH = 8  # so many at a time,
 STEP_BATCH = 4  # in training, so that little memory is taken
 GRAPH_GAIN = 0.7  # time of a compiled step over that of one in PyNative mode, on a CPU
-COMPILE_SECONDS = 5.0  # of a step through convolutions
+COMPILING = 1.5  # time to compile a step over that of the first one in PyNative mode
 
 
 class Meter:
@@ -39,20 +39,24 @@ class Meter:
 
     Attributes:
         step_bytes: Memory that an image of a training batch takes, as far as steps were measured.
+        compiling: Seconds to compile a step; so.
     """
 
     def __init__(self, run: TrainingRun, now: Callable[[], float] = time.perf_counter) -> None:
         self.run, self.now = run, now
         self.steps: dict[FreezeName, float] = {}
         self.step_bytes = 0
+        self.compiling = 0.0
 
     @cached_property
     def missing(self) -> tuple[tuple[int, ...], int]:
         """The activations of training images that are not cached, for each view, and those of validation images."""
         state, extractor = self.run.state, self.run.extractor()
         views = range(state.config.views)
-        train = tuple(len(state.train_set) - extractor.count_known(state.train_set, view) for view in views)
-        return train, len(state.val_set) - extractor.count_known(state.val_set)
+        train = [len(state.train_set) - extractor.count_known(state.train_set, view) for view in views]
+        val = len(state.val_set) - extractor.count_known(state.val_set)
+        *train, val = (int(count) for count in self._first_ones(np.array([*train, val])))
+        return tuple(train), val
 
     @cached_property
     def load(self) -> float:
@@ -64,7 +68,8 @@ class Meter:
         """Seconds to read an image and run it through the frozen layers, by the engine that will do so."""
         choice = self.run.engines.choice
         seconds = self._through(self.run.frozen_part())
-        if self.run.engines.choice != choice:  # the features that are cached are another engine's
+        (is_refused,) = self.run.processes.any(self.run.engines.choice != choice)
+        if is_refused:  # the features that are cached may be another engine's
             self.__dict__.pop("missing", None)
         return seconds
 
@@ -99,7 +104,7 @@ class Meter:
         """Seconds for each image of some work that gives their number."""
         started = self.now()
         images = work()
-        return self._first_ones((self.now() - started) / max(1, images))
+        return float(self._first_ones(np.array([(self.now() - started) / max(1, images)]))[0])
 
     def _through(self, part: Callable[[Any], Any]) -> float:
         """Seconds to read an image and run it through a part of the model."""
@@ -143,7 +148,7 @@ class Meter:
             gradients[0].asnumpy()
             return count
 
-        work()
+        self.compiling = count * COMPILING * self._timed(work)
         seconds = self._timed(work)
         self.step_bytes = max(self.step_bytes, ((peak_memory() or 0) - before) // count)
         for parameter in model.get_parameters():
@@ -151,9 +156,10 @@ class Meter:
                 layers.assign(parameter, statistics[parameter.name])
         Freeze(model, run.state.phase.freeze.level)  # which parameters are trained is theirs to say
         trim_memory()
-        return seconds * (GRAPH_GAIN if ms.get_context("device_target") == "CPU" else 1)
+        is_compiled = ms.get_context("device_target") == "CPU" and run.state.config.mode != "pynative"
+        return seconds * (GRAPH_GAIN if is_compiled else 1)
 
-    def _first_ones(self, value: float) -> float:
-        """The value that the first process has."""
+    def _first_ones(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The values that the first process has."""
         processes = self.run.processes
-        return float(processes.sum(np.array([value if processes.is_first else 0.0]))[0])
+        return processes.sum(values if processes.is_first else np.zeros_like(values))

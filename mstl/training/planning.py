@@ -22,6 +22,7 @@ class Costs(Protocol):
     """What is measured of a run; see :class:`mstl.training.costs.Meter`."""
 
     step_bytes: int
+    compiling: float
 
     @property
     def missing(self) -> tuple[tuple[int, ...], int]:
@@ -172,7 +173,8 @@ def part_of(config: ResolvedConfig, costs: Costs, sizes: Sizes, level: FreezeNam
     name = "all layers" if level == "none" else f"training behind {level}" if level != "BN" else "training"
     if level == "backbone":
         name = "head"
-    return Part(name, first, last, features, 0.0, sizes.train * step + validation + EPOCH_SECONDS, validation, step)
+    once = 0.0 if config.mode == "pynative" else costs.compiling
+    return Part(name, first, last, features, once, sizes.train * step + validation + EPOCH_SECONDS, validation, step)
 
 
 def feature_seconds(config: ResolvedConfig, costs: Costs) -> float:

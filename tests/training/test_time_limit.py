@@ -23,7 +23,7 @@ SIZES = Sizes(1000, 200, 0, 2, 512, True)
 class FakeCosts:
     """Costs as they are told, in seconds for each image."""
 
-    step_bytes = 10**8
+    step_bytes, compiling = 10**8, 0.0
 
     def __init__(self, features=0.01, step=0.1, load=0.005, cached=False, views=1):
         self.features, self.load, self.answer = features, load, features
@@ -256,8 +256,9 @@ class TestRuns:
             )
         plain = mstl.fit(data=photos, epochs=1, freeze="none", **self.SETTINGS, out=tmp_path / "b")
         assert "estimate: " in caplog.text and " memory, " in caplog.text and "were estimated" in caplog.text
-        for one, other in zip(limited.history, plain.history, strict=True):
-            assert {**one, "seconds": 0} == {**other, "seconds": 0}
+        (one,), (other,) = limited.history, plain.history
+        for value in ("lr", "train_loss", "val_loss"):
+            assert one[value] == pytest.approx(other[value], rel=1e-4)
 
     def test_a_limit_that_is_too_short_leaves_nothing(self, photos, tmp_path):
         with pytest.raises(MstlError, match="time limit of 1s is too short"):
