@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import os
 import sys
 import time
 from collections import deque
@@ -40,8 +41,8 @@ class Pace:
             self.marks.popleft()
 
     def rate(self) -> float | None:
-        """Items a second; None as long as that is not known."""
-        if len(self.marks) < 2:
+        """Items a second; None as long as that is not known: the second item may have waited for the engine, too."""
+        if len(self.marks) < 3:
             return None
         (since, before), (now, done) = self.marks[0], self.marks[-1]
         return (done - before) / (now - since) if now > since and done > before else None
@@ -167,10 +168,10 @@ def track(items: Iterable[Item], label: str, total: int | None = None, unit: str
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a stream, which may be missing or closed, is a terminal."""
+    """Whether a stream, which may be missing or closed, is a terminal, and of a width to draw on."""
     try:
-        return stream is not None and stream.isatty()
-    except ValueError:
+        return stream is not None and stream.isatty() and os.get_terminal_size(stream.fileno()).columns > 0
+    except (OSError, ValueError):
         return False
 
 

@@ -3,6 +3,7 @@
 import errno
 import io
 import logging
+import os
 import sys
 
 import pytest
@@ -21,8 +22,12 @@ class Clock:
 
 
 class Terminal(io.StringIO):
-    def isatty(self):
-        return not super().isatty()  # which raises an error if it is closed
+    pass
+
+
+@pytest.fixture(autouse=True)
+def terminals(monkeypatch):
+    monkeypatch.setattr(progress, "is_terminal", lambda stream: isinstance(stream, Terminal) and not stream.closed)
 
 
 def run(clock, steps, total=None, stream=None, **options):
@@ -99,6 +104,12 @@ def test_a_slow_beginning_is_forgotten(lines, slow_seconds):
     assert 70 <= shown.pace.rate() <= 100
 
 
+def test_two_items_are_no_measure():
+    """The first was none to be computed, and the second waited for the engine."""
+    shown = run(Clock(), [(0.1, 1), (20, 1)], total=100)
+    assert shown.text() == "features: 2 of 100"
+
+
 def test_slowing_down_is_seen():
     shown = run(Clock(), [(0.5, 50)] * 2000 + [(1, 10)] * 200, total=10**6)
     assert shown.pace.rate() == pytest.approx(10, rel=0.01)
@@ -171,6 +182,29 @@ def test_a_stream_that_is_closed(lines):
 def test_no_stderr_at_all(monkeypatch, lines):
     monkeypatch.setattr(sys, "stderr", None)
     assert list(track(iter("abc"), "letters", 3)) == ["a", "b", "c"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_what_a_terminal_is(monkeypatch, tmp_path):
+    monkeypatch.undo()
+    import fcntl
+    import struct
+    import termios
+
+    ours, theirs = os.openpty()
+    try:
+        with open(theirs, "w", closefd=False) as stream:
+            fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+            assert progress.is_terminal(stream)
+            fcntl.ioctl(ours, termios.TIOCSWINSZ, bytes(8))  # nobody has said how wide it is: a bar could not be seen
+            assert not progress.is_terminal(stream)
+        assert not progress.is_terminal(stream)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    with open(tmp_path / "log", "w") as file:
+        assert not progress.is_terminal(file)
+    assert not progress.is_terminal(None)
 
 
 def test_without_tqdm_a_terminal_gets_lines(monkeypatch, lines):
