@@ -36,7 +36,7 @@ def auto_settings(
     """Choose settings.
 
     On a CPU, and of fewer than 2,000 images on any device, the head alone is trained: with these pretrained weights,
-    fine-tuning was not better on the sets that were tried (hundreds to thousands of photos of 2 to 20 classes), and
+    fine-tuning was not better on the sets that were tried (hundreds to thousands of images of 2 to 20 classes), and
     takes 10 to 100 times as long. The head is solved for, unless the user asks for steps (by ``--epochs``, an optimizer
     or anything else that solving does not have) or there are several processes. Elsewhere the head is trained for an
     epoch, then all layers, after BiT's HyperRule and fastai's fine_tune. Whoever freezes less than the backbone, or

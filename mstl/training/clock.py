@@ -39,7 +39,8 @@ class Clock:
         self.deadline = None if limit is None else (now() if started is None else started) + limit
         self.rest = self.validation = 0.0
         self.shares: Mapping[int, float] = {}
-        self.begun = self.seconds = 0.0
+        self.begun = self.looked = self.seconds = 0.0
+        self.steps = (0.0, 0.0)  # seconds between the last looks
         self.start = self.end = 0.0  # progress, in epochs
         self.time_progress = 0.0
 
@@ -51,15 +52,22 @@ class Clock:
             last: The last epoch of the phase.
         """
         self.start, self.end, self.time_progress = float(done), float(last), float(done)
-        self.begun = self.now()
+        self.begun = self.looked = self.now()
+        self.steps = (0.0, 0.0)
         self.seconds = self.shares.get(last, 1.0) * (self.left() or 0.0)
         self.look()
 
     def look(self) -> None:
-        """Look what time it is; all processes must do so together."""
+        """Look what time it is, before a step; all processes must do so together.
+
+        If there is no time for two steps, that one is the last. They are taken to last as long as the last one, or the
+        one before it: a validation or the compiling of a graph may have come between.
+        """
         if self.deadline is None:
             return
-        done = 1.0 if self.seconds <= 0 else (self.now() - self.begun) / self.seconds
+        now = self.now()
+        self.steps, self.looked = (self.steps[1], now - self.looked), now
+        done = 1.0 if self.seconds <= 0 else (now + 2 * min(self.steps) - self.begun) / self.seconds
         mine = done if self.processes.is_first else 0.0
         share = min(1.0, float(self.processes.sum(np.array([mine]))[0]))
         self.time_progress = self.end if share == 1 else self.start + (self.end - self.start) * share

@@ -78,6 +78,8 @@ def settle(run: TrainingRun, given: TrainConfig, started: float) -> Estimate | N
             run.reason += f"; for the time limit of {plan.config.time_limit}, {note}"
     run.state.record = dataclasses.replace(run.state.record, engine=run.engines.choice)
     run.clock.rest, run.clock.validation, run.clock.shares = plan.rest, plan.parts[-1].validation, plan.shares
+    if limit is not None:
+        plan = plan.within(time_left(run) + plan.rest + plan.parts[-1].validation)
     if plan.seconds < LONG and limit is None:
         return None
     more = more_training(run, given, plan, meter)

@@ -15,7 +15,7 @@ EPOCH_SECONDS = 0.2  # of checkpoints and history
 REPORT_SECONDS, END_SECONDS = 4.0, 0.5  # of plots and page; of the rest after the last epoch
 SOLVER_SPEED = 4e9  # multiplications a second in the products of a solver,
 SOLVER_PRODUCTS = 1500  # and how often it takes each feature, all folds and weight decays together
-FEWEST_STEPS = 10  # in which a schedule can be gone through
+FEWEST_STEPS = 5  # in which a schedule can be gone through
 
 
 class Costs(Protocol):
@@ -110,6 +110,13 @@ class Plan:
     def seconds(self) -> float:
         """All together."""
         return sum(part.features + part.training for part in self.parts) + self.rest
+
+    def within(self, left: float) -> "Plan":
+        """The same as the clock will have it: its last phase ends when so many seconds have passed."""
+        *others, last = self.parts
+        saved = min(max(0.0, self.seconds - left), last.training)
+        ended = dataclasses.replace(last, once=0.0, epoch=(last.training - saved) / (last.last - last.first + 1))
+        return dataclasses.replace(self, parts=(*others, ended))
 
     @property
     def shares(self) -> Mapping[int, float]:
