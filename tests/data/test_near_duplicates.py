@@ -171,3 +171,19 @@ def test_thumbs_do_not_depend_on_the_format():
     picture.save(buffer, "JPEG", quality=95)
     thumbs = [np.asarray(shrink(Image.open(buffer), THUMB, "L"), float), np.asarray(shrink(picture, THUMB, "L"), float)]
     assert np.abs(thumbs[0] - thumbs[1]).max() < 4
+
+
+def test_progress_counts_every_pair_once(monkeypatch):
+    """Of 50 rows there are 1,275 pairs, those with themselves included, in whatever blocks they are compared."""
+    counted = []
+
+    class Counting(module.Progress):
+        def __exit__(self, *error):
+            counted.append((self.done, self.total))
+
+    monkeypatch.setattr(module, "Progress", Counting)
+    codes = np.random.default_rng(0).choice([-1, 1], (50, 63)).astype(np.float32)
+    for block in (1, 70, 1 << 22):
+        monkeypatch.setattr(module, "BLOCK", block)
+        module.close_pairs(codes, 10)
+    assert counted == [(1275, 1275)] * 3

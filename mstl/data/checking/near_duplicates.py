@@ -62,13 +62,15 @@ def close_pairs(codes: NDArray[np.float32], most_bits: int) -> NDArray[np.int64]
     """
     count, bits = codes.shape
     found, total, start = [np.zeros((0, 2), np.int64)], 0, 0
-    while start < count and total < MOST_PAIRS:
-        rows = max(1, BLOCK // (count - start))
-        alike = codes[start : start + rows] @ codes[start:].T >= bits - 2 * most_bits
-        pairs = np.argwhere(np.triu(alike, 1)) + start
-        found.append(pairs[: MOST_PAIRS - total])
-        total += len(pairs)
-        start += rows
+    with Progress("near duplicates", count * (count + 1) // 2, "pairs") as progress:
+        while start < count and total < MOST_PAIRS:
+            rows = min(max(1, BLOCK // (count - start)), count - start)
+            alike = codes[start : start + rows] @ codes[start:].T >= bits - 2 * most_bits
+            pairs = np.argwhere(np.triu(alike, 1)) + start
+            found.append(pairs[: MOST_PAIRS - total])
+            total += len(pairs)
+            progress.advance(rows * (count - start) - rows * (rows - 1) // 2)
+            start += rows
     return np.concatenate(found)
 
 

@@ -10,6 +10,7 @@ from mstl.data.finding.found import Oddity, Split
 from mstl.data.image_files import has_image_suffix
 from mstl.data.samples import Sample
 from mstl.errors import MstlError
+from mstl.runtime.progress import track
 
 
 def visible(folder: Path | str) -> list[str]:
@@ -60,12 +61,13 @@ def make_dataset(folder: Path, split: str, leave_out: Collection[str] = ()) -> t
     labels = [name for name in visible(folder) if (folder / name).is_dir() and name not in leave_out]
     reasons = {name: why_no_data(folder / name) for name in labels}
     skipped = {str(folder / name): reason for name, reason in reasons.items() if reason}
-    samples = tuple(
+    files = (
         Sample(file, label, split, os.path.relpath(file, folder / label))
         for label, reason in reasons.items()
         if not reason
         for file in files_below(str(folder / label), above, oddities, skipped)
     )
+    samples = tuple(track(files, "finding", unit="files"))
     return Split(folder, samples, folder, None, tuple(oddities)), skipped
 
 
