@@ -15,6 +15,8 @@ from mstl.evaluation.rejection import normalised
 from mstl.files import atomic_path
 
 PENALTY = 0.01  # on half the squared weights, per sample of a class; between 0.002 and 0.02, results hardly change
+LARGE = 1e9  # products of samples, features and classes from which on regressions would take minutes
+SHRINKAGE = 0.1  # of a covariance towards a multiple of the identity
 TOLERANCE = 1e-4  # on the gradient, in units where no curvature exceeds 1: probabilities are right to about 1e-4
 
 
@@ -49,9 +51,10 @@ def find_label_errors(
 ) -> list[LabelError]:
     """Find samples whose label is probably wrong.
 
-    Logistic regressions are cross-validated, so that no sample confirms its own label. Samples predicted as another
-    class are ranked by confident learning's normalised margin, p(most probable other class) - p(own class) (Northcutt
-    et al. 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels"); the score is (1 + margin) / 2.
+    Logistic regressions are cross-validated, so that no sample confirms its own label; linear discriminants, which take
+    a hundredth of the time, where there are many samples of many classes. Samples predicted as another class are ranked
+    by confident learning's normalised margin, p(most probable other class) - p(own class) (Northcutt et al. 2021,
+    "Confident Learning: Estimating Uncertainty in Dataset Labels"); the score is (1 + margin) / 2.
 
     Args:
         features: (N, F) outputs of a pretrained backbone.
@@ -118,13 +121,47 @@ def out_of_fold(
     probabilities = np.zeros((len(labels), num_classes), np.float32)
     squares = (features**2).sum(axis=0)
     weights = np.zeros((features.shape[1], num_classes))
+    is_large = features.size * num_classes > LARGE
     for fold in np.unique(folds):
         held_out = folds == fold
+        if is_large:
+            discriminant = fit_discriminant(features[~held_out], labels[~held_out], num_classes)
+            probabilities[held_out] = softmax(features[held_out] @ discriminant, axis=1)
+            continue
         targets = np.eye(num_classes)[labels[~held_out]]
         # The last fold's weights save half of the steps. They do not change the minimum, which is unique.
         weights = fit_regression(features[~held_out], targets, squares, weights)
         probabilities[held_out] = softmax(features[held_out] @ weights, axis=1)
     return probabilities
+
+
+def fit_discriminant(
+    features: NDArray[np.float32], labels: NDArray[np.integer[Any]], num_classes: int
+) -> NDArray[np.float32]:
+    """Fit a linear discriminant analysis, in closed form: all classes have one covariance, which is shrunk.
+
+    Args:
+        features: (N, D), the last column all ones.
+        labels: (N,) integers.
+        num_classes: Classes, of which some may have no sample.
+
+    Returns:
+        (D, classes) weights.
+    """
+    from scipy.sparse import csr_array
+
+    points, counts = features[:, :-1], np.bincount(labels, minlength=num_classes)
+    of_class = csr_array(
+        (np.ones(len(labels), np.float32), labels, np.arange(len(labels) + 1)), (len(labels), num_classes)
+    )
+    means = (of_class.T @ points) / np.maximum(counts, 1)[:, None].astype(np.float32)
+    within = points - means[labels]
+    covariance = within.T @ within / max(1, len(labels) - np.count_nonzero(counts))
+    spread = max(float(np.trace(covariance)) / len(covariance), 1e-12)
+    covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * spread * np.eye(len(covariance), dtype=np.float32)
+    weights = np.linalg.solve(covariance, means.T)
+    bias = np.log(np.maximum(counts, 1e-9) / len(labels)) - (means.T * weights).sum(axis=0) / 2
+    return np.vstack([weights, bias]).astype(np.float32)
 
 
 def principal_axes(features: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

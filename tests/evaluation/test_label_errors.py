@@ -4,12 +4,15 @@ import csv
 
 import numpy as np
 import pytest
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 
 from mstl.errors import MstlError
+from mstl.evaluation import label_errors
 from mstl.evaluation.label_errors import (
     PENALTY,
     find_label_errors,
+    fit_discriminant,
     out_of_fold,
     principal_axes,
     stratified_folds,
@@ -51,6 +54,15 @@ def test_flipped_labels_come_first(seed, width):
     assert all(0.5 <= suspect.score <= 1 and suspect.probability <= 0.5 for suspect in found)
 
 
+def test_flipped_labels_come_first_in_large_problems_too(monkeypatch):
+    monkeypatch.setattr(label_errors, "LARGE", 0)
+    features, right = clusters(each=200)
+    labels = right.copy()
+    labels[::150] = (labels[::150] + 1) % 3
+    found = find_label_errors(features, labels, ("a", "b", "c"), names(labels))
+    assert {suspect.index for suspect in found[:4]} == {0, 150, 300, 450}
+
+
 def test_right_labels_give_no_suspects():
     features, labels = clusters(noise=0.1)
     assert find_label_errors(features, labels, ("a", "b", "c"), names(labels)) == []
@@ -86,6 +98,33 @@ def test_probabilities_and_scores_equal_those_of_scikit_learn(width):
         assert suspect.probability == pytest.approx(row[label], abs=2e-4)
         margin = max(row[other] for other in range(3) if other != label) - row[label]
         assert suspect.score == pytest.approx((1 + margin) / 2, abs=2e-4)
+
+
+def test_discriminants_are_those_of_scikit_learn(monkeypatch):
+    monkeypatch.setattr(label_errors, "SHRINKAGE", 0.2)
+    features, labels = clusters(noise=2)
+    features, labels = features[:70], labels[:70]
+    weights = fit_discriminant(np.hstack([features, np.ones((70, 1), np.float32)]), labels, 4)
+    centres = np.stack([features[labels == number].mean(0) for number in range(3)])
+    within = features - centres[labels]
+    covariance = 0.8 * within.T @ within / 67
+    covariance += 0.2 * np.trace(covariance / 0.8) / 40 * np.eye(40)
+    expected = LinearDiscriminantAnalysis(solver="lsqr", covariance_estimator=Given(covariance)).fit(features, labels)
+    logits = np.hstack([features, np.ones((70, 1))]) @ weights
+    found = np.exp(logits - logits.max(1, keepdims=True))
+    found /= found.sum(1, keepdims=True)
+    np.testing.assert_allclose(found[:, :3], expected.predict_proba(features), atol=1e-3)
+    assert found[:, 3].max() < 1e-6, "a class without samples"
+
+
+class Given:
+    """A covariance that is known."""
+
+    def __init__(self, covariance):
+        self.covariance_ = covariance
+
+    def fit(self, _):
+        return self
 
 
 def test_turning_the_axes_keeps_the_angles():
