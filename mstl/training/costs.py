@@ -15,13 +15,12 @@ from mstl.data.loading.loader import Loader
 from mstl.data.loading.transforms import eval_transforms
 from mstl.models import layers
 from mstl.runtime.memory import trim_memory
-from mstl.runtime.peak_memory import peak_memory
+from mstl.runtime.peak_memory import resident_memory
 from mstl.training.freeze import BATCH_NORM_STATISTICS, Freeze
 from mstl.training.run import TrainingRun
 from mstl.training.train_step import loss_and_gradients, soft_cross_entropy
 
-FEW, SAMPLE = 24, 96  # images that are measured; the larger number where the smaller one takes less than QUICK seconds,
-QUICK = 1.0
+FEW, SAMPLE = 24, 96  # images that are measured; up to the larger number where that is a twentieth of all,
 BATCH = 8  # so many at a time,
 STEP_BATCH = 4  # in training, so that little memory is taken
 GRAPH_GAIN = 0.7  # time of a compiled step over that of one in PyNative mode, on a CPU
@@ -118,9 +117,8 @@ class Meter:
         # An engine is proved by the first images, as it would be without a measurement
         work(subset(images, range(min(BATCH, len(images)))))
         seconds = self._timed(lambda: work(self._sample(FEW)))
-        if seconds * FEW < QUICK and len(images) >= SAMPLE:
-            seconds = self._timed(lambda: work(self._sample(SAMPLE)))
-        return seconds
+        more = min(SAMPLE, len(images) // 20)
+        return seconds if more < FEW else self._timed(lambda: work(self._sample(more)))
 
     def _measure_step(self, level: FreezeName) -> float:
         """Take three steps without an optimizer, and time the quicker one of the last two."""
@@ -130,7 +128,7 @@ class Meter:
             for parameter in model.get_parameters()
             if parameter.name.endswith(BATCH_NORM_STATISTICS)
         }
-        before = peak_memory() or 0
+        before = resident_memory() or 0
         freeze = Freeze(model, level)
         freeze.set_train()
         images, labels = next(self._batches(self._sample(STEP_BATCH)))
@@ -150,7 +148,7 @@ class Meter:
 
         self.compiling = count * COMPILING * self._timed(work)
         seconds = min(self._timed(work), self._timed(work))
-        self.step_bytes = max(self.step_bytes, ((peak_memory() or 0) - before) // count)
+        self.step_bytes = max(self.step_bytes, ((resident_memory() or 0) - before) // count)
         for parameter in model.get_parameters():
             if parameter.name in statistics:
                 layers.assign(parameter, statistics[parameter.name])

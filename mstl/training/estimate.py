@@ -25,6 +25,7 @@ MEASURED = 200  # images of 224 px that go through a model in a run, from which 
 CPU_LIMIT = 600.0  # seconds of training on a CPU, which more than the head may take only if the user allows for more
 FEWEST_EPOCHS = 3  # that deeper training is worth
 REPORT_BYTES, PLOT_BYTES = 2 * 10**6, 200 * 10**6  # on disk; in memory
+TRAINING_BYTES = 700 * 10**6  # of the graph of a step, the optimizer and batches that are kept ready
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,8 @@ def bytes_needed(run: TrainingRun, meter: Meter, plan: Plan) -> tuple[int, int]:
         train, val = meter.missing
         missing = sum(train[: config.views]) + val
         memory += row * len(state.train_set) * config.views * (3 if config.optimizer == "lbfgs" else 1)
-    memory += meter.step_bytes * (config.batch_size or 0) // run.processes.size
+    if meter.step_bytes:
+        memory += meter.step_bytes * (config.batch_size or 0) // run.processes.size + TRAINING_BYTES
     model = 4 * sum(parameter.size for parameter in state.model.get_parameters())
     return memory, min(missing * row, size_limit()) + 2 * model + REPORT_BYTES
 

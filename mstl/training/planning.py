@@ -15,7 +15,7 @@ EPOCH_SECONDS = 0.2  # of checkpoints and history
 REPORT_SECONDS, END_SECONDS = 4.0, 0.5  # of plots and page; of the rest after the last epoch
 SOLVER_SPEED = 4e9  # multiplications a second in the products of a solver,
 SOLVER_PRODUCTS = 1500  # and how often it takes each feature, all folds and weight decays together
-FEWEST_STEPS = 5  # in which a schedule can be gone through
+FEWEST_STEPS = 2  # in which a schedule can be gone through; how long they take is known too roughly to ask for more
 
 
 class Costs(Protocol):
@@ -224,7 +224,7 @@ def fitted(plan: Plan, given: TrainConfig, costs: Costs, sizes: Sizes, left: flo
     available = left - (plan.seconds - last.training) - last.once
     least = last.validation + FEWEST_STEPS * (config.batch_size or 0) * last.step
     if not last.epoch or available < min(last.epoch, least):
-        needed = left_for(plan, last, least)
+        needed = (config.seconds_allowed or left) - left + left_for(plan, last, least)
         raise MstlError(
             f"the time limit of {config.time_limit} is too short: the run takes {in_words(needed)} at least "
             f"({plan.text()}, as measured on some of its images); raise --time-limit, or leave it out"
