@@ -109,6 +109,16 @@ class TrainingRun:
         """Run all images through the frozen stages, if the features can be cached for the epochs of this phase."""
         with self.state.ledger.part("features"):
             self._compute_features()
+        if self.features is not None:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Let go of what has computed the features: copies of the weights, and the memory that an engine works in."""
+        self._frozen_parts.clear()
+        if self.state.phase.freeze.level == "backbone":  # what is left is the head
+            self._trained_parts.clear()
+            self._fused = None
+        trim_memory()  # also of the threads that decoded the images
 
     def _compute_features(self) -> None:
         """:meth:`compute_features`, which measures it."""
@@ -133,7 +143,6 @@ class TrainingRun:
         if freeze.level == "backbone":  # pooled
             views, val_view = [view[:, :, 0, 0] for view in views], val_view[:, :, 0, 0]
         self.features = FeatureLoader(self.train_loader, views), FeatureLoader(self.val_loader, [val_view])
-        trim_memory()  # of the threads that decoded the images
         views_text = "one view" if config.views == 1 else f"{config.views} views"
         computed = int(self.processes.sum(np.array([extractor.computed]))[0])
         state.ledger.note_features(computed, extractor.seconds)

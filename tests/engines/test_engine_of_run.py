@@ -1,6 +1,7 @@
 """The engine of a run: it is recorded, its features are kept apart, and one that answers wrongly leaves nothing."""
 
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ import mstl
 from mstl.checkpoint import read_checkpoint
 from mstl.engines import onnxruntime_session
 from mstl.features.cache_folders import DESCRIPTION
+from mstl.models.fusing import FusedModel
+from mstl.training import trainer
+from mstl.training.epoch import train_epoch
 
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -97,3 +101,29 @@ def test_what_is_impossible_is_refused_before_anything_is_read(wanted, tmp_path,
         mstl.fit(data=str(tmp_path / "missing"), **{**TINY, **wanted})
     with pytest.raises(mstl.MstlError, match="unknown engine .onnx.: choose one of"):
         mstl.TrainConfig(engine="onnx")
+
+
+@pytest.mark.parametrize(("freeze", "copies"), [("backbone", 0), ("layer3", 1)])
+def test_what_computed_kept_features_is_let_go(photos, tmp_path, monkeypatch, freeze, copies):
+    """While a head is trained, neither an engine nor the fused copy of the model is in memory."""
+    engines, fused, alive = [], [], []
+    opened, made = onnxruntime_session.open_session, FusedModel.__init__
+
+    class Session:
+        def __init__(self, content):
+            self.run = opened(content).run
+            engines.append(weakref.ref(self))
+
+    def noted(model, *args):
+        made(model, *args)
+        fused.append(weakref.ref(model))
+
+    def watched(run, epoch):
+        alive.append([len([each for each in kept if each() is not None]) for kept in (engines, fused)])
+        return train_epoch(run, epoch)
+
+    monkeypatch.setattr(onnxruntime_session, "open_session", Session)
+    monkeypatch.setattr(FusedModel, "__init__", noted)
+    monkeypatch.setattr(trainer, "train_epoch", watched)
+    mstl.fit(data=str(photos), out=str(tmp_path / "run"), freeze=freeze, **TINY)
+    assert len(engines) >= 1 and alive == [[0, copies]]
