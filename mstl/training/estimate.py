@@ -167,8 +167,8 @@ def bytes_needed(run: TrainingRun, meter: Meter, plan: Plan) -> tuple[int, int]:
         train, val = meter.missing
         missing = sum(train[: config.views]) + val
         memory += row * len(state.train_set) * config.views * (3 if config.optimizer == "lbfgs" else 1)
-    if meter.step_bytes:
-        memory += meter.step_bytes * (config.batch_size or 0) // run.processes.size + TRAINING_BYTES
+    if meter.step_bytes and config.batch_size:
+        memory += meter.step_bytes * config.batch_size // run.processes.size + TRAINING_BYTES
     model = 4 * sum(parameter.size for parameter in state.model.get_parameters())
     return memory, min(missing * row, size_limit()) + 2 * model + REPORT_BYTES
 
