@@ -5,9 +5,11 @@ import io
 import logging
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
+import mstl
 from mstl.runtime import progress
 from mstl.runtime.durations import in_words
 from mstl.runtime.progress import Progress, track
@@ -235,3 +237,9 @@ def test_durations(seconds, words):
 
 def test_durations_with_decimals():
     assert [in_words(seconds, 1) for seconds in (0.04, 9.94, 9.96, 70)] == ["0.0 s", "9.9 s", "10 s", "1 min 10 s"]
+
+
+def test_there_is_one_way():
+    package = Path(mstl.__file__).parent
+    users = [path.name for path in package.rglob("*.py") if "import tqdm" in path.read_text(encoding="utf-8")]
+    assert users == ["progress.py"]
