@@ -8,13 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstl.data.loading.loader import Loader
+from mstl.features.row_storage import take
 from mstl.features.shard import FloatArray
-from mstl.runtime.memory import release_pages
 
 Batch: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int32]]
-
-READ = 32 * 10**6  # bytes of a memory map, after which its pages are let go
-FAULT = 64 * 1024  # bytes around a row that the system maps with it
 
 
 class FeatureLoader:
@@ -44,28 +41,16 @@ class FeatureLoader:
             (n, C, h, w) or (n, C) float32 features, and (n,) int32 labels.
         """
         order, size = self.loader.order(epoch), self.loader.batch_size
-        read = 0
         for start in range(0, len(order), size):
             indices = order[start : start + size]
-            rows = self._rows(indices, epoch)
-            yield rows, self.images.labels[indices]
-            read += rows.nbytes + len(rows) * FAULT
-            if read > READ:
-                self._release()
-                read = 0
-        self._release()
+            yield self._rows(indices, epoch), self.images.labels[indices]
 
     def _rows(self, indices: NDArray[np.int64], epoch: int) -> NDArray[np.float32]:
         """The features of images, each in its view of this epoch."""
         if len(self.views) == 1:
-            return np.asarray(self.views[0][indices], np.float32)
+            return np.asarray(take(self.views[0], indices), np.float32)
         rows = np.empty((len(indices), *self.views[0].shape[1:]), np.float32)
         number = (indices + epoch) % len(self.views)
         for view, features in enumerate(self.views):
-            rows[number == view] = features[indices[number == view]]
+            rows[number == view] = take(features, indices[number == view])
         return rows
-
-    def _release(self) -> None:
-        """Let go of what has been read of memory maps."""
-        for view in self.views:
-            release_pages(view)

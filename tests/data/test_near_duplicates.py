@@ -134,6 +134,14 @@ def test_the_search_ends_in_a_set_of_near_duplicates(tmp_path, monkeypatch, capl
     assert "more than 50 pairs" in caplog.text
 
 
+def test_thumbs_are_hashed_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "THUMBS_AT_A_TIME", 3)
+    paths = [tmp_path / f"{number}.png" for number in range(8)]
+    for path, seed in zip(paths, (1, None, 2, 3, 4, None, 1, 3), strict=True):
+        (Image.new("RGB", SMALL) if seed is None else scene(seed, SMALL)).save(path)
+    assert near_duplicates(paths, [examine(path).thumb for path in paths]) == [(0, 6), (3, 7)]
+
+
 @pytest.mark.parametrize("count", [1, 3, 4, 100])
 def test_pairs_are_compared_in_parts(tmp_path, monkeypatch, count):
     """Of few images at a time: all pixels of a large dataset would fill the memory."""

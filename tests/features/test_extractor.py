@@ -234,6 +234,20 @@ def test_many_features_are_in_a_file_that_goes_with_the_process(net, photos, hom
         np.testing.assert_array_equal(mapped.asnumpy(), rows.asnumpy())
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_rows_are_taken_from_the_file(tmp_path, monkeypatch, dtype):
+    monkeypatch.setenv("MSTL_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(row_storage, "IN_MEMORY", 100)
+    rows = row_storage.empty_rows((50, 3, 2, 2), np.dtype(dtype))
+    rows[...] = np.arange(600).reshape(rows.shape)
+    indices = np.array([49, 0, 7, 7, 12])
+    for view in (rows, rows[:, :, 0, 0], rows[10:], rows[::-1], np.array(rows)):
+        chosen = indices % len(view)
+        np.testing.assert_array_equal(row_storage.take(view, chosen), np.array(view)[chosen])
+    assert row_storage.take(rows, indices[:0]).shape == (0, 3, 2, 2)
+    assert list((tmp_path / "home").iterdir()) == []
+
+
 def test_without_room_for_a_file_features_are_in_memory(tmp_path, monkeypatch):
     (tmp_path / "home").write_text("in the way")
     monkeypatch.setenv("MSTL_HOME", str(tmp_path / "home"))

@@ -30,6 +30,7 @@ FLAT = 3.0  # standard deviation of grey values: with less contrast an image has
 FREQUENCIES = 8
 MOST_PAIRS = 100_000  # candidates; a dataset with more consists of near duplicates
 PAIRS_AT_A_TIME = 2000  # whose pixels are in memory: 28 MB at most
+THUMBS_AT_A_TIME = 5000  # that are hashed: 6 kB each for a moment
 BLOCK = 1 << 22  # entries of the table of distances that are in memory at a time
 
 
@@ -110,9 +111,14 @@ def near_duplicates(paths: Sequence[str], thumbs: Sequence[bytes]) -> list[tuple
     Returns:
         Pairs of indices, the first of each smaller than the second.
     """
-    grey = np.frombuffer(b"".join(thumbs), np.uint8).reshape(-1, THUMB, THUMB)
-    rich = np.flatnonzero(grey.std(axis=(1, 2)) >= FLAT)
-    pairs = rich[close_pairs(hashes(grey[rich]), MOST_BITS)]
+    places, codes = [np.zeros(0, np.int64)], [np.zeros((0, FREQUENCIES**2 - 1), np.float32)]
+    for start in range(0, len(thumbs), THUMBS_AT_A_TIME):
+        part = b"".join(thumbs[start : start + THUMBS_AT_A_TIME])
+        grey = np.frombuffer(part, np.uint8).reshape(-1, THUMB, THUMB)
+        rich = np.flatnonzero(grey.std(axis=(1, 2)) >= FLAT)
+        places.append(rich + start)
+        codes.append(hashes(grey[rich]))
+    pairs = np.concatenate(places)[close_pairs(np.concatenate(codes), MOST_BITS)]
     if len(pairs) == MOST_PAIRS:
         logger.warning("more than %d pairs of images may look alike: only these are compared", MOST_PAIRS)
     return [(int(first), int(second)) for first, second in pairs[alike(paths, pairs)]]
