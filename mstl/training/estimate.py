@@ -23,6 +23,7 @@ LONG = 10.0  # seconds, from which an estimate is worth a line,
 LONGER = 30.0  # and that of more training is worth measuring
 MEASURED = 200  # images of 224 px that go through a model in a run, from which they are measured first
 CPU_LIMIT = 600.0  # seconds of training on a CPU, which more than the head may take only if the user allows for more
+AIM = 0.95  # of a time limit: what was measured a little too short does no harm then
 FEWEST_EPOCHS = 3  # that deeper training is worth
 REPORT_BYTES, PLOT_BYTES = 2 * 10**6, 200 * 10**6  # on disk; in memory
 TRAINING_BYTES = 700 * 10**6  # of the graph of a step, the optimizer and batches that are kept ready
@@ -66,7 +67,7 @@ def settle(run: TrainingRun, given: TrainConfig, started: float) -> Estimate | N
         MstlError: Nothing fits into the time limit.
     """
     limit, is_resumed = run.state.config.seconds_allowed, bool(run.state.history)
-    run.clock = Clock(started, limit, run.processes)
+    run.clock = Clock(started, None if limit is None else AIM * limit, run.processes)
     meter = Meter(run)
     if limit is None and not is_long(run, meter):
         return None
