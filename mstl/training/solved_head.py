@@ -6,8 +6,11 @@ import logging
 import numpy as np
 
 from mstl.errors import MstlError
+from mstl.features.cache_size import show_size
+from mstl.features.row_storage import MEMORY_SHARE
 from mstl.models import layers
 from mstl.runtime import blas_threads
+from mstl.runtime.memory import available_memory
 from mstl.training import run_dir
 from mstl.training.record import HeadRecord
 from mstl.training.regularisation import FOLDS, choose_weight_decay, products
@@ -15,6 +18,7 @@ from mstl.training.run import TrainingRun
 from mstl.training.softmax_regression import SoftmaxRegression
 
 logger = logging.getLogger("mstl")
+TARGETS = 4  # arrays of (images, classes) float32 that there are at a time; of few classes, some more
 MOST_EXACT = 20_000_000  # features, up to which the solution is found in float64: a copy of 160 MB
 
 
@@ -27,17 +31,18 @@ def solve_head(run: TrainingRun) -> float:
         The mean loss over the training images, in nats, without the weight decay.
 
     Raises:
-        MstlError: The features are not kept.
+        MstlError: The features are not kept, or the targets do not fit into memory.
         Stopped: The process was asked to stop.
     """
     state = run.state
     if run.features is None:
         raise MstlError(
-            f"the features of {len(state.train_set)} images do not fit into memory, where optimizer lbfgs needs "
-            "them: add --optimizer momentum"
+            f"the features of {len(state.train_set)} images do not fit into memory or onto the disk, where optimizer "
+            "lbfgs needs them: add --optimizer momentum"
         )
     views, labels = run.features[0].views, state.train_set.labels
     groups = state.train_set.groups or range(len(labels))
+    refuse_beyond_memory(len(labels), len(state.classes))
     targets = run.mixer.soft_targets(labels)
     if run.class_weights is not None:
         targets *= run.class_weights
@@ -59,6 +64,20 @@ def solve_head(run: TrainingRun) -> float:
     layers.assign(state.model.fc.weight, weight)
     layers.assign(state.model.fc.bias, bias)
     return float(problem.losses(solution)[0])
+
+
+def refuse_beyond_memory(images: int, classes: int) -> None:
+    """Refuse a problem whose targets do not fit into memory: features are taken in blocks, but targets are not.
+
+    Raises:
+        MstlError: It is so large.
+    """
+    size = 4 * TARGETS * images * classes
+    if size > MEMORY_SHARE * available_memory():
+        raise MstlError(
+            f"optimizer lbfgs would need {show_size(size)} of memory for {images:,} images of {classes:,} classes: add "
+            "--optimizer momentum"
+        )
 
 
 def reason(folds: int, trials: int) -> str:

@@ -13,7 +13,7 @@ from mstl.commands import lr_find_command, report_command, train_command
 from mstl.features.extractor import FeatureExtractor
 from mstl.runtime import stopping
 from mstl.runtime.processes import ProcessGroup
-from mstl.training import regularisation, setup
+from mstl.training import regularisation, setup, solved_head
 from tests.conftest import COLORS, write_folder, write_photo
 
 pytestmark = pytest.mark.usefixtures("no_pictures", "narrow_model")
@@ -140,3 +140,10 @@ def test_other_commands(photos, tmp_path):
     assert (
         done.exit_code == 1 and "lbfgs, which --recipe linear takes, solves for the head in one process" in done.output
     )
+
+
+def test_targets_beyond_the_memory_are_refused(monkeypatch):
+    monkeypatch.setattr(solved_head, "available_memory", lambda: 2 * 10**9)
+    solved_head.refuse_beyond_memory(60_000, 1000)
+    with pytest.raises(mstl.MstlError, match="1.12 GB of memory for 70,000 images of 1,000 classes: add --optimizer"):
+        solved_head.refuse_beyond_memory(70_000, 1000)
