@@ -18,6 +18,7 @@ from mstl.data.finding.lists.list_options import ListOptions
 from mstl.download.failures import DISK_ERRORS
 from mstl.errors import MstlError
 from mstl.field_types import choices_of, empty, plain_type
+from mstl.runtime import garbage
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -91,6 +92,7 @@ def one_line_errors(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         standard_streams.prepare()
+        garbage.not_collected_at_exit()
         show_messages()
         try:
             return flushed(function, *args, **kwargs)

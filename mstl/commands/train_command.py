@@ -10,6 +10,7 @@ from mstl.commands import shared
 from mstl.config import TrainConfig, read_config
 from mstl.runtime import stopping
 from mstl.runtime.environment import is_worker
+from mstl.runtime.garbage import not_collected
 
 LATEST = "latest"
 CONFIG_HELP = "Settings from a .json or .yaml file, such as a run's config.json; options override them."
@@ -42,7 +43,8 @@ def main(context: click.Context, /, config_file: Path | None, resume: str | None
         check_processes(config, nproc)
         sys.exit(launch(nproc, as_arguments(given, resume)))
     stopping.watch()
-    with stopping.deferred():  # MindSpore that is loaded by half aborts the process when it ends
+    # MindSpore that is loaded by half aborts the process when it ends
+    with stopping.deferred(), not_collected():
         from mstl.fitting import fit
         from mstl.training import recipes, run_dir
     stopping.check()
