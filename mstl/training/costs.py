@@ -39,13 +39,14 @@ class Meter:
     Attributes:
         step_bytes: Memory that an image of a training batch takes, as far as steps were measured.
         compiling: Seconds to compile a step; so.
+        opening: Seconds for an engine to take in the weights and be proved, as far as one was measured.
     """
 
     def __init__(self, run: TrainingRun, now: Callable[[], float] = time.perf_counter) -> None:
         self.run, self.now = run, now
         self.steps: dict[FreezeName, float] = {}
         self.step_bytes = 0
-        self.compiling = 0.0
+        self.compiling = self.opening = 0.0
 
     @cached_property
     def missing(self) -> tuple[tuple[int, ...], int]:
@@ -115,7 +116,8 @@ class Meter:
 
         images = self.run.state.train_set
         # An engine is proved by the first images, as it would be without a measurement
-        work(subset(images, range(min(BATCH, len(images)))))
+        first = subset(images, range(min(BATCH, len(images))))
+        self.opening = len(first) * self._timed(lambda: work(first))
         seconds = self._timed(lambda: work(self._sample(FEW)))
         more = min(SAMPLE, len(images) // 20)
         return seconds if more < FEW else self._timed(lambda: work(self._sample(more)))

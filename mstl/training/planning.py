@@ -23,6 +23,7 @@ class Costs(Protocol):
 
     step_bytes: int
     compiling: float
+    opening: float
 
     @property
     def missing(self) -> tuple[tuple[int, ...], int]:
@@ -180,6 +181,7 @@ def part_of(config: ResolvedConfig, costs: Costs, sizes: Sizes, level: FreezeNam
     name = "all layers" if level == "none" else f"training behind {level}" if level != "BN" else "training"
     if level == "backbone":
         name = "head"
+    validation += costs.opening  # of the weights of each epoch
     once = 0.0 if config.mode == "pynative" else costs.compiling
     return Part(name, first, last, features, once, sizes.train * step + validation + EPOCH_SECONDS, validation, step)
 
