@@ -226,7 +226,8 @@ def fitted(plan: Plan, given: TrainConfig, costs: Costs, sizes: Sizes, left: flo
     available = left - (plan.seconds - last.training) - last.once
     least = last.validation + FEWEST_STEPS * (config.batch_size or 0) * last.step
     if not last.epoch or available < min(last.epoch, least):
-        needed = (config.seconds_allowed or left) - left + left_for(plan, last, least)
+        gone = (config.seconds_allowed or left) - left
+        needed = gone + plan.seconds - last.training + last.once + min(last.epoch, least)
         raise MstlError(
             f"the time limit of {config.time_limit} is too short: the run takes {in_words(needed)} at least "
             f"({plan.text()}, as measured on some of its images); raise --time-limit, or leave it out"
@@ -235,11 +236,6 @@ def fitted(plan: Plan, given: TrainConfig, costs: Costs, sizes: Sizes, left: flo
     if epochs < last.last:
         notes.append(f"{epochs} epoch{'s' if epochs > 1 else ''} rather than {last.last}, with the whole schedule")
     return plan_of(shortened(config, epochs), costs, sizes), ", ".join(notes)
-
-
-def left_for(plan: Plan, last: Part, least: float) -> float:
-    """Seconds that the run takes with as little of its last phase as makes sense."""
-    return plan.seconds - last.training + last.once + (min(last.epoch, least) if last.epoch else 0.0)
 
 
 def shortened(config: ResolvedConfig, epochs: int) -> ResolvedConfig:
