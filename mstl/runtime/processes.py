@@ -3,6 +3,8 @@
 import os
 import socket
 import sys
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +18,9 @@ from mstl.runtime.environment import is_scheduler, is_worker
 Gradients = tuple[ms.Tensor, ...]
 
 # Seconds for which a process on a CPU waits for the others, where MindSpore's 30 would end a run whose processes take
-# unequal times to scan the data or to compute features. One that has died is noticed by its missing heartbeat.
+# unequal times to scan the data or to compute features. If one has died, the scheduler misses its heartbeat and ends.
 PATIENCE = ("MS_CPU_COMM_OP_TIMEOUT", "86400")
+LOOK_SECONDS, LOOKS = 5.0, 3  # how often a process looks for the scheduler, and in vain before it ends, too
 
 
 class ProcessGroup:
@@ -66,6 +69,7 @@ class MsrunProcessGroup(ProcessGroup):
             if is_scheduler() and has_scheduler():
                 sys.exit(0)
             raise
+        threading.Thread(target=end_without_scheduler, name="mstl-scheduler", daemon=True).start()
         self.rank, self.size = get_rank(), get_group_size()
         self._all_reduce = ops.AllReduce(ops.ReduceOp.SUM)
 
@@ -85,12 +89,27 @@ def join_process_group() -> ProcessGroup:
 
 
 def has_scheduler() -> bool:
-    """Whether a scheduler of this run is there already.
+    """Whether a scheduler of this run is there.
 
     msrun starts one on the host of ``--master_addr``: two, where two launchers run there with different
     ``--node_rank``, of which the second is not needed.
     """
     address = (os.environ.get("MS_SCHED_HOST", ""), int(os.environ.get("MS_SCHED_PORT", "0")))
-    with socket.socket() as probe:
-        probe.settimeout(5)
-        return probe.connect_ex(address) == 0
+    try:
+        with socket.create_connection(address, LOOK_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def end_without_scheduler() -> None:
+    """End this process once the scheduler has ended: on another host, no launcher would do so.
+
+    The scheduler stays until all processes have ended, or one has died.
+    """
+    missed = 0
+    while missed < LOOKS:
+        time.sleep(LOOK_SECONDS)
+        missed = 0 if has_scheduler() else missed + 1
+    print("mstl: error: another process of the run was killed or broke down", file=sys.stderr, flush=True)
+    os._exit(1)
