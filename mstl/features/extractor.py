@@ -39,7 +39,7 @@ from mstl.runtime.progress import Progress
 
 FORMAT = 3  # of what is cached; raise it when features on disk would no longer be right
 ROWS_AT_A_TIME = 1000  # read from the cache, so that not all are in memory twice
-SHARD_BYTES = 32 * 10**6  # features that are cached together,
+SHARD_BYTES = 16 * 10**6  # features that are cached together, which takes three times as much for a moment,
 SHARD_SECONDS = 60  # or sooner: a run that is stopped loses no more than this
 
 
