@@ -15,6 +15,7 @@ from mstl.evaluation.softmax import softmax
 
 BANK = "trust/bank"  # name of a Rejector's bank in a checkpoint
 LARGEST_BANK = 1000  # samples: 2.5 MB of 1,280 features
+ROWS_AT_A_TIME = 1000  # samples whose distances to the whole bank are in memory
 NEIGHBOURS = 3
 KEPT = 0.95  # share of the samples used for fitting that are not rejected
 UNSURE = 0.02  # share of new in-distribution images that the probability limit may reject
@@ -130,9 +131,16 @@ def fit_rejector(evaluation: Evaluation, largest_bank: int = LARGEST_BANK) -> Re
     features = normalised(kept)
     bank = features[chosen].astype(np.float16)
     neighbours = max(1, min(NEIGHBOURS, len(bank) - 1))
-    to_bank = euclidean(features, bank)
-    to_bank[chosen, np.arange(len(chosen))] = FARTHEST  # no sample is its own neighbour
-    distances = nearest(to_bank, neighbours)
+    place = np.full(len(features), -1)
+    place[chosen] = np.arange(len(chosen))
+    parts = []
+    for start in range(0, len(features), ROWS_AT_A_TIME):
+        rows = slice(start, start + ROWS_AT_A_TIME)
+        to_bank = euclidean(features[rows], bank)
+        own = np.flatnonzero(place[rows] >= 0)
+        to_bank[own, place[rows][own]] = FARTHEST  # no sample is its own neighbour
+        parts.append(nearest(to_bank, neighbours))
+    distances = np.concatenate(parts)
 
     confidences = evaluation.calibrated(temperature).confidences
     rank = int(UNSURE * (evaluation.total + 1))

@@ -200,3 +200,16 @@ def test_what_diverged_cannot_be_trusted(broken):
     getattr(evaluation, broken)[2, 1] = np.inf
     with pytest.raises(MstlError, match="diverged"):
         fit_rejector(evaluation)
+
+
+def test_distances_are_computed_in_parts(monkeypatch):
+    """Of few samples at a time, with the same limits."""
+    rng = np.random.default_rng(3)
+    labels = (np.arange(90) % 3).astype(np.int32)
+    features = (np.eye(8)[labels] + 0.3 * rng.normal(size=(90, 8))).astype(np.float32)
+    logits = (4 * np.eye(3)[labels] + rng.normal(size=(90, 3))).astype(np.float32)
+    evaluation = Evaluation(logits, labels, ("a", "b", "c"), tuple(map(str, range(90))), features)
+    whole = fit_rejector(evaluation, 40)
+    monkeypatch.setattr("mstl.evaluation.rejection.ROWS_AT_A_TIME", 7)
+    parts = fit_rejector(evaluation, 40)
+    assert parts.distance_limit == pytest.approx(whole.distance_limit, abs=1e-6)
