@@ -76,7 +76,8 @@ def test_a_run_has_the_head_of_least_loss_and_tells_the_truth(tmp_path, features
     with pytest.raises(mstl.MstlError, match="nothing to resume at .*: its head is solved for"):
         mstl.fit(resume=out, epochs=3)
     again = mstl.fit(**{**mstl.config.read_config(out / "config.json"), "out": str(tmp_path / "again")})
-    np.testing.assert_array_equal(again.model.fc.weight.asnumpy(), state.model.fc.weight.asnumpy())
+    # near the same minimum: with a chosen weight decay, the search begins at what the folds had found
+    np.testing.assert_allclose(again.model.fc.weight.asnumpy(), state.model.fc.weight.asnumpy(), atol=1e-3)
     assert again.record.head is None  # the weight decay was given
 
 
