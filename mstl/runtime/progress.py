@@ -1,5 +1,6 @@
 """Progress of what can take long: a bar with the time left on a terminal, elsewhere a line every half minute."""
 
+import functools
 import importlib.util
 import logging
 import os
@@ -182,7 +183,28 @@ def has_tqdm() -> bool:
 
 def new_bar(stream: TextIO, total: int | None, done: int, text: str) -> Any:
     """A bar by tqdm."""
+    shape = "{desc}" if total is None else "{percentage:3.0f}%|{bar}| {desc}"
+    return bar_class()(
+        total=total, initial=done, desc=text, file=stream, leave=False, bar_format=shape, dynamic_ncols=True
+    )
+
+
+@functools.cache
+def bar_class() -> type[Any]:
+    """A bar of tqdm, drawn without the lock that all bars of a process share, and watched by no thread.
+
+    tqdm does not release that lock if drawing fails or is interrupted, as on a terminal that is gone: each later bar,
+    such as that of a download, would wait for it for ever.
+    """
     from tqdm import tqdm  # takes a tenth of a second
 
-    shape = "{desc}" if total is None else "{percentage:3.0f}%|{bar}| {desc}"
-    return tqdm(total=total, initial=done, desc=text, file=stream, leave=False, bar_format=shape, dynamic_ncols=True)
+    class Bar(tqdm):  # type: ignore[type-arg]  # of nothing: it does not iterate
+        monitor_interval = 0
+
+        def refresh(self, nolock: bool = True, lock_args: Any = None) -> None:
+            super().refresh(nolock=True)
+
+        def clear(self, nolock: bool = True) -> None:
+            super().clear(nolock=True)
+
+    return Bar

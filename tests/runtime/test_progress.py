@@ -5,9 +5,11 @@ import io
 import logging
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
 import mstl
 from mstl.runtime import progress
@@ -164,6 +166,11 @@ def test_a_terminal_that_goes_away(number):
 
     run(Clock(), [(1, 1)] * 10, total=100, stream=Gone())
     assert not logging.getLogger("mstl").filters
+    # tqdm would keep its lock, and every other bar of the process wait for it
+    other = threading.Thread(target=lambda: tqdm(total=1, file=io.StringIO()).close(), daemon=True)
+    other.start()
+    other.join(10)
+    assert not other.is_alive()
 
 
 def test_a_stream_that_is_closed(lines):
