@@ -10,7 +10,7 @@ from mstl.commands import lr_find_command, train_command
 from mstl.config import GROUPS
 
 HEADINGS = ["Main", "Data", "Model", "Training", "Regularisation", "Output", "Device", "Help"]
-MAIN = ["data", "recipe", "model", "weights", "epochs", "batch-size", "augment", "freeze", "lr", "out"]
+MAIN = "data recipe model weights epochs batch-size augment freeze lr time-limit out".split()
 
 
 def sections(command):
@@ -25,11 +25,11 @@ def sections(command):
     return found
 
 
-def test_the_groups_stand_in_their_order_with_the_ten_main_options_on_top():
+def test_the_groups_stand_in_their_order_with_the_main_options_on_top():
     found = sections(train_command)
     assert list(found) == HEADINGS == [*GROUPS, "Help"]
     assert found["Help"] == ["--help"]
-    assert found["Main"] == [f"--{name}" for name in MAIN] and len(MAIN) == 10
+    assert found["Main"] == [f"--{name}" for name in MAIN]
 
 
 @pytest.mark.parametrize("command", [train_command, lr_find_command])
