@@ -10,7 +10,7 @@ from mstl.commands import lr_find_command, train_command
 from mstl.config import GROUPS
 
 HEADINGS = ["Main", "Data", "Model", "Training", "Regularisation", "Output", "Device", "Help"]
-MAIN = "data recipe model weights epochs batch-size augment freeze lr time-limit out".split()
+MAIN = ["data", "recipe", "model", "weights", "epochs", "batch-size", "augment", "freeze", "lr", "time-limit", "out"]
 
 
 def sections(command):
