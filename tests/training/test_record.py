@@ -29,9 +29,11 @@ def here(tmp_path, monkeypatch):
 
 
 def recorded(folder):
-    """What config.json and both checkpoints say, which is the same."""
+    """What config.json and both checkpoints say, which is the same but for what the run has cost by then."""
     values = [json.loads((folder / "config.json").read_text())[RECORD]]
     values += [read_checkpoint(folder / name)[1][RECORD] for name in ("best.ckpt", "last.ckpt")]
+    costs = [value.pop("cost")["seconds"]["training"] for value in values]
+    assert costs[0] >= costs[1] and costs[0] >= costs[2] > 0
     assert values[0] == values[1] == values[2]
     return values[0]
 
