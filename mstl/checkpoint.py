@@ -176,14 +176,18 @@ def read_mindspore(path: Path) -> tuple[Arrays, str | None]:
 
 
 def read_safetensors(path: Path) -> tuple[Arrays, str | None]:
-    """The parameters and the record of a .safetensors file."""
+    """The parameters and the record of a .safetensors file, in the order of their names.
+
+    safetensors gives them in another order in each process; what is first in a file of several models is loaded.
+    """
     from safetensors import deserialize, safe_open
 
     with safe_open(path, framework="numpy") as file:
         record = (file.metadata() or {}).get(METADATA_KEY)
     tensors = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
     return {
-        name: to_array(value["data"], SAFETENSORS_TYPES[value["dtype"]], value["shape"]) for name, value in tensors
+        name: to_array(value["data"], SAFETENSORS_TYPES[value["dtype"]], value["shape"])
+        for name, value in sorted(tensors, key=lambda tensor: tensor[0])
     }, record
 
 

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from safetensors.numpy import save_file
 
 from mstl import MstlError, build_model
+from mstl.checkpoint import read_safetensors
 from mstl.commands import convert_command
 from mstl.models.loading import read_weights
 from tests.damaged_weights import CLASSES, results, shrink, torch_names
@@ -228,6 +229,12 @@ def test_nothing_is_called(tmp_path, own, state, write):
     write(tmp_path / "x.pth", {"state_dict": state, "args": Trap(tmp_path)})
     assert_loads(tmp_path / "x.pth", own)
     assert [path.name for path in tmp_path.iterdir()] == ["x.pth"]
+
+
+def test_a_safetensors_file_is_read_in_the_same_order_by_each_process(tmp_path):
+    names = [f"layer{number:02}" for number in range(30)]
+    save_file({name: np.zeros(1, np.float32) for name in reversed(names)}, tmp_path / "x.safetensors")
+    assert list(read_safetensors(tmp_path / "x.safetensors")[0]) == names
 
 
 def test_of_several_models_an_average_is_taken_or_the_first_and_said(tmp_path, own, state, caplog):
