@@ -100,18 +100,22 @@ def draw_curves(checkpoint: Path) -> tuple["Figure", str]:
     Raises:
         MstlError: The run's history is missing or damaged.
     """
-    from mstl.config import read_config
+    from mstl.config import RECORD, read_config
     from mstl.errors import MstlError
     from mstl.report import plots
     from mstl.report.run_report import KEPT, load_run_report
 
     folder = checkpoint.parent
     settings = folder / "config.json"
-    best = read_config(settings).get("best") if settings.exists() else None
+    best = read_config(settings).get("best") if settings.exists() else None  # which also checks the file
+    config = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
+    head = (config.get(RECORD) or {}).get("head")
+    trials, chosen = (head["trials"], config["weight_decay"]) if head else ((), 0.0)
     try:
         history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
         images = load_run_report(folder).evaluation.total if (folder / KEPT).exists() else None
-        return plots.curves(history, images, best), f"{len(history)} epochs"
+        text = f"{len(trials)} weight decays" if trials else f"{len(history)} epoch{'s' * (len(history) != 1)}"
+        return plots.course(history, images, best, trials, chosen), text
     except OSError as error:
         raise MstlError(f"no history.json beside {checkpoint}: give a checkpoint in the folder of its run") from error
     except (ValueError, KeyError, TypeError) as error:

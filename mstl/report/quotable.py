@@ -74,13 +74,16 @@ def read_test(folder: str | os.PathLike[str], epoch: int | None) -> Quotable | N
     return figures if figures.epoch == epoch else None
 
 
-def what_to_quote(test: Quotable | None, test_images: int | None, validated_on: str | None) -> str:
+def what_to_quote(
+    test: Quotable | None, test_images: int | None, validated_on: str | None, is_solved: bool = False
+) -> str:
     """One sentence: the figure to quote, or how the accuracy on the validation images came about.
 
     Args:
         test: The figures of the test images; None if they have not been evaluated, or there are none.
         test_images: How many there are; None if unknown.
         validated_on: As :class:`mstl.training.record.RunRecord` has it; None if unknown.
+        is_solved: Whether the head was solved for, so that there was no epoch to choose.
     """
     if test is not None:
         low, high = test.interval
@@ -91,10 +94,14 @@ def what_to_quote(test: Quotable | None, test_images: int | None, validated_on: 
     chosen = (
         "The best epoch and the temperature were chosen on these same images, so that this figure flatters a little"
     )
+    if is_solved:
+        chosen = "Of the model, only the temperature was fitted on these same images, which leaves this figure as it is"
     if test_images:
         return (
             f"{chosen}; the {test_images:,} test images have not been evaluated: `mstl evaluate --split test` does so."
         )
     if validated_on == "test":
         return f"{chosen}: they are the test images, as the data has no others to validate on."
+    if is_solved:
+        return f"{chosen}."
     return f"{chosen}; with a test part (test/ beside train/ and val/), there would be one to quote."

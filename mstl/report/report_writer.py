@@ -1,5 +1,7 @@
 """ReportWriter: the callback that writes plots and page at the end of a run."""
 
+from collections.abc import Sequence
+
 from mstl.evaluation.metrics import Evaluation
 from mstl.report import plots
 from mstl.report.describe_run import describe_run
@@ -16,7 +18,9 @@ class ReportWriter:
 
     def on_start(self, state: TrainState) -> None:
         """Let a notebook show the run as its history so far."""
-        state.to_html = lambda state: history_html(state.history, state.best_evaluation, state.config.best)
+        state.to_html = lambda state: history_html(
+            state.history, state.best_evaluation, state.config.best, *weight_decays(state)
+        )
 
     def on_end(self, state: TrainState) -> None:
         """Write them, if an epoch is finished."""
@@ -29,8 +33,8 @@ def write(state: TrainState, evaluation: Evaluation) -> None:
     """Write the plots and the page of a run whose best epoch was evaluated so."""
     if state.rejector is not None:
         evaluation = evaluation.calibrated(state.rejector.temperature)
-    curves = plots.curves(state.history, evaluation.total, state.config.best)
-    plots.save(curves, state.folder / "curves.png")
+    course = plots.course(state.history, evaluation.total, state.config.best, *weight_decays(state))
+    plots.save(course, state.folder / "curves.png")
     plots.save(plots.prediction_grid(evaluation), state.folder / "predictions.png")
     if not state.config.report:
         return
@@ -52,6 +56,12 @@ def write(state: TrainState, evaluation: Evaluation) -> None:
         )
     save_run_report(state.folder, run)
     write_report(state.folder / "report.html", run)
+
+
+def weight_decays(state: TrainState) -> tuple[Sequence[Sequence[float]], float]:
+    """The weight decays that were tried for a head solved for, with their losses, and the one that it has."""
+    head = state.record.head
+    return ((), 0.0) if head is None else (head.trials, state.config.weight_decay)
 
 
 def tested(state: TrainState) -> Quotable | None:

@@ -68,7 +68,7 @@ def headline(run: RunReport) -> dict[str, Any]:
         "name": run.name,
         "verdict": verdict.verdict(run.evaluation, run.warnings),
         "guessing": verdict.against_guessing(run.evaluation),
-        "quote": what_to_quote(run.test, run.test_images, run.validated_on),
+        "quote": what_to_quote(run.test, run.test_images, run.validated_on, is_solved(run)),
         "test": run.test,
         "test_images": run.test_images,
         "evaluation": run.evaluation,

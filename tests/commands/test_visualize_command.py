@@ -41,7 +41,7 @@ def predictor(made):
 def drawn(monkeypatch):
     """What the plots were asked for: name, arguments."""
     calls = []
-    for name in ("prediction_grid", "worst_grid", "confusion", "curves", "heat_grid", "feature_map"):
+    for name in ("prediction_grid", "worst_grid", "confusion", "course", "heat_grid", "feature_map"):
         real = getattr(plots, name)
         monkeypatch.setattr(
             plots, name, lambda *args, name=name, real=real: (calls.append((name, args)), real(*args))[1]
@@ -64,7 +64,7 @@ def run(made, predictor, monkeypatch):
         ("grid", "prediction_grid", "predictions.png"),
         ("worst", "worst_grid", "worst.png"),
         ("confusion", "confusion", "confusion.png"),
-        ("curves", "curves", "curves.png"),
+        ("curves", "course", "curves.png"),
         ("gradcam", "heat_grid", "gradcam.png"),
         ("features", "feature_map", "features.png"),
     ],

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 import mstl
 from mstl.checkpoint import read_checkpoint
-from mstl.commands import lr_find_command, report_command, train_command
+from mstl.commands import lr_find_command, report_command, train_command, visualize_command
 from mstl.features.extractor import FeatureExtractor
 from mstl.runtime import stopping
 from mstl.runtime.processes import ProcessGroup
@@ -66,6 +66,12 @@ def test_a_run_has_the_head_of_least_loss_and_tells_the_truth(tmp_path, features
     assert (out / "history.csv").read_text().splitlines()[1].startswith("1,,")
     page = (out / "report.html").read_text()
     assert "head solved for in" in page and f"{len(trials)} weight decays" in page and "over 1 epochs" not in page
+    assert "flatters" not in page and "only the temperature was fitted on these same images" in page
+    drawn = CliRunner().invoke(
+        visualize_command.main, [str(out / "best.ckpt"), "--kind", "curves", "--out", str(out / "c.png")]
+    )
+    assert drawn.exit_code == 0 and f"{len(trials)} weight decays" in drawn.stdout, drawn.output
+    assert (out / "c.png").read_bytes() == (out / "curves.png").read_bytes(), "no curve of a single point"
     (out / "report.npz").unlink()  # written again from best.ckpt alone
     done = CliRunner().invoke(report_command.main, [str(out)])
     assert done.exit_code == 0, done.output

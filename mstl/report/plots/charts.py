@@ -33,6 +33,26 @@ def curves(history: Sequence[EpochRow], images: int | None = None, best: str | N
     return figure
 
 
+def course(
+    history: Sequence[EpochRow],
+    images: int | None = None,
+    best: str | None = None,
+    trials: Sequence[Sequence[float]] = (),
+    chosen: float = 0.0,
+) -> "Figure":
+    """How a run came to its weights: its :func:`curves`, or the weight decays that were tried for a head solved for.
+
+    Args:
+        history, images, best: As for the curves.
+        trials, chosen: As for :func:`draw_weight_decays`; no trials if there were epochs.
+    """
+    if not trials:
+        return curves(history, images, best)
+    figure = new_figure(6, 3.6)
+    draw_weight_decays(figure.subplots(), trials, chosen)
+    return figure
+
+
 def draw_losses(axes: "Axes", history: Sequence[EpochRow]) -> None:
     """Training and validation loss over the epochs."""
     epochs = [row["epoch"] for row in history]
