@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 import mstl
 from mstl.report.plots.style import share
+from mstl.runtime.durations import in_words
 
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # the last ones turn text around
 DASH = "\N{EN DASH}"
@@ -59,7 +60,7 @@ def environment() -> jinja2.Environment:
     made.filters |= {
         "count": "{:,}".format,
         "decimal": decimal,
-        "duration": duration,
+        "duration": in_words,
         "setting": setting,
         "share": share,
         "sort_key": sort_key,
@@ -97,11 +98,3 @@ def decimal(value: float) -> str:
 def sort_key(value: float) -> str:
     """What a table's cell is sorted by; nothing for NaN, which comes last."""
     return "" if value != value else str(value)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words, such as ``1 h 5 min``."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

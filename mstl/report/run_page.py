@@ -19,7 +19,7 @@ from mstl.report.inline_images import Chart
 from mstl.report.plots import charts
 from mstl.report.plots.style import MARK, new_figure
 from mstl.report.quotable import what_to_quote
-from mstl.report.rendering import duration, render_page
+from mstl.report.rendering import render_page
 from mstl.report.run_report import RunReport, WorstImages
 from mstl.runtime.durations import in_words
 
@@ -74,7 +74,7 @@ def headline(run: RunReport) -> dict[str, Any]:
         "evaluation": run.evaluation,
         "train_count": "unknown" if run.train_count is None else f"{run.train_count:,}",
         "model": run.model,
-        "effort": effort if run.seconds is None else f"{effort} in {duration(run.seconds)}",
+        "effort": effort if run.seconds is None else f"{effort} in {in_words(run.seconds)}",
     }
 
 

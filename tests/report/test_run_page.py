@@ -24,7 +24,6 @@ from mstl.evaluation.metrics import Evaluation
 from mstl.report import verdict
 from mstl.report.comparison import against, comparable, sentence, write_comparison
 from mstl.report.notebook import history_html
-from mstl.report.rendering import duration
 from mstl.report.run_page import write_report
 from mstl.report.run_report import KEPT, RunReport, WorstImages, load_run_report, save_run_report
 from tests.conftest import COLORS, write_photo
@@ -478,11 +477,6 @@ def test_a_run_in_a_notebook():
     by_accuracy = Page(history_html(history, evaluation))
     assert [row[0] for row in by_accuracy.tables[0][1:]] == [*(str(n) for n in range(20, 30)), "30 (best)"]
     assert history_html([], None) == "<p>No epoch is finished yet.</p>"
-
-
-@pytest.mark.parametrize(("seconds", "words"), [(4.2, "4 s"), (95, "2 min"), (3600, "1 h 0 min"), (9000, "2 h 30 min")])
-def test_durations(seconds, words):
-    assert duration(seconds) == words
 
 
 @pytest.fixture
