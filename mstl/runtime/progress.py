@@ -198,7 +198,7 @@ def bar_class() -> type[Any]:
     """
     from tqdm import tqdm  # takes a tenth of a second
 
-    class Bar(tqdm):  # type: ignore[type-arg]  # of nothing: it does not iterate
+    class Bar(tqdm):
         monitor_interval = 0
 
         def refresh(self, nolock: bool = True, lock_args: Any = None) -> None:

@@ -38,9 +38,9 @@ def auto_settings(
     On a CPU, and of fewer than 2,000 images on any device, the head alone is trained: an EfficientNet-Lite0 that was
     fine-tuned for three minutes on two cores was worse in the end (ants and bees 0.941 for 0.954, 2,000 cats and dogs
     0.935 for 0.983), and a head takes seconds. The head is solved for, unless the user asks for steps (by ``--epochs``,
-    an optimizer or anything else that solving does not have) or there are several processes. Elsewhere the head is trained for an
-    epoch, then all layers, after BiT's HyperRule and fastai's fine_tune. Whoever freezes less than the backbone, or
-    unfreezes it, gets the recipe ``finetune``.
+    an optimizer or anything else that solving does not have) or there are several processes. Elsewhere the head is
+    trained for an epoch, then all layers, after BiT's HyperRule and fastai's fine_tune. Whoever freezes less than the
+    backbone, or unfreezes it, gets the recipe ``finetune``.
 
     What more a long time limit allows is decided in :mod:`mstl.training.planning`, where the costs are known.
 
