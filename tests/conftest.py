@@ -60,12 +60,28 @@ def quiet_home(tmp_path_factory, monkeypatch):
     monkeypatch.delenv("MSTL_MIRROR", raising=False)
 
 
-@pytest.fixture(autouse=True)
-def fresh_messages(monkeypatch):
-    """A command that a test runs in this process sends its messages to that test's stderr, not to an older one's."""
+@contextlib.contextmanager
+def no_handlers():
+    """Inside it, mstl's logger is as it is before a command sends its messages to stderr."""
     logger = logging.getLogger("mstl")
-    monkeypatch.setattr(logger, "handlers", [])
-    monkeypatch.setattr(logger, "propagate", True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logger, "handlers", [])
+        patch.setattr(logger, "propagate", True)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def fresh_messages():
+    """A command that a test runs in this process sends its messages to that test's stderr, not to an older one's."""
+    with no_handlers():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def fresh_messages_of_fixtures():
+    """So does one that a module's fixture runs: its messages do not go where those of an older module's went."""
+    with no_handlers():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -87,7 +87,7 @@ def write_mindir(path: Path, parts: ModelParts, properties: Mapping[str, str]) -
     cell.set_train(False)
     side = parts.preprocessing.image_size
     images = ms.Tensor(shape=[None, side, side, 3], dtype=ms.uint8)
-    with tempfile.TemporaryDirectory() as folder:  # MindSpore refuses paths with a blank, or beyond ASCII
+    with tempfile.TemporaryDirectory(prefix="mstl-mindir-") as folder:  # no blank, all ASCII: else refused
         file = os.path.join(folder, "model.mindir")
         try:
             ms.export(

@@ -64,7 +64,7 @@ def test_killed_in_the_middle_of_an_epoch(tmp_path):
     options = [f"--{key.replace('_', '-')}={value}" for key, value in settings.items() if key != "report"]
     command = narrow.command("mstl.train", "--no-report", f"--out={tmp_path / 'parts'}", *options)
     process = subprocess.Popen(**command, stderr=subprocess.DEVNULL)
-    while not (tmp_path / "parts" / "history.csv").exists():
+    while not (tmp_path / "parts" / "last.ckpt").exists():
         assert process.poll() is None
         time.sleep(0.02)
     time.sleep(0.3)
