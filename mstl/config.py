@@ -109,7 +109,11 @@ class TrainConfig:
         None, "Training", "Layer-wise learning-rate decay: factor from each stage to the one before it (1 = off)."
     )
     clip: float = option(0.0, "Training", "Gradient clipping: the largest norm (0 = off).")
-    accumulate: int = option(1, "Training", "Gradient accumulation: batches per optimizer step.")
+    accumulate: int | None = option(
+        None,
+        "Training",
+        "Gradient accumulation: batches per optimizer step (1; more, of smaller batches, in little memory).",
+    )
     mode: ModeName = option("auto", "Device", "MindSpore's execution mode of the training step.")
     amp: Literal["O0", "O2", "O3", "auto"] = option("O0", "Device", "Mixed-precision level (Ascend and GPU only).")
     ema: float = option(0.0, "Regularisation", "EMA: decay of a moving average of the weights, e.g. 0.99 (0 = off).")

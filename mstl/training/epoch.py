@@ -34,7 +34,8 @@ def train_epoch(run: TrainingRun, epoch: int) -> tuple[float, float]:
             if run.processes.size == 1:
                 clock.look()
             is_last = index + 1 == num_batches or clock.is_over
-            learning_rate = phase.learning_rate(clock.progress(epoch - 1 + index / num_batches))
+            first = index - index % state.config.accumulate  # of the step: all its batches are one large batch
+            learning_rate = phase.learning_rate(clock.progress(epoch - 1 + first / num_batches))
             unread.append((phase.train_step(inputs, targets, learning_rate, last=is_last), size))
             if state.ema is not None and phase.train_step.has_updated:
                 state.ema.update(phase.freeze.frozen_ids)

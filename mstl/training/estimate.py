@@ -14,6 +14,7 @@ from mstl.runtime.peak_memory import peak_memory
 from mstl.training.auto import DEPTHS, FEW
 from mstl.training.clock import Clock
 from mstl.training.costs import Meter
+from mstl.training.micro_batches import TRAINING_BYTES, micro_batches
 from mstl.training.planning import Plan, Sizes, fitted, plan_of
 from mstl.training.recipes import ResolvedConfig, resolve
 from mstl.training.run import TrainingRun
@@ -26,7 +27,6 @@ CPU_LIMIT = 600.0  # seconds of training on a CPU, which more than the head may 
 AIM = 0.95  # of a time limit: what was measured a little too short does no harm then
 FEWEST_EPOCHS = 3  # that deeper training is worth
 REPORT_BYTES, PLOT_BYTES = 2 * 10**6, 200 * 10**6  # on disk; in memory
-TRAINING_BYTES = 700 * 10**6  # of the graph of a step, the optimizer and batches that are kept ready
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,10 @@ def settle(run: TrainingRun, given: TrainConfig, started: float) -> Estimate | N
         adopt(run, plan.config)
         if note:
             run.reason += f"; for the time limit of {plan.config.time_limit}, {note}"
+    if not is_resumed:
+        config, note = micro_batches(plan.config, given, meter.step_bytes, run.processes.size)
+        adopt(run, config)
+        plan, run.reason = dataclasses.replace(plan, config=config), run.reason + note
     run.state.record = dataclasses.replace(run.state.record, engine=run.engines.choice)
     run.clock.rest, run.clock.validation, run.clock.shares = plan.rest, plan.parts[-1].validation, plan.shares
     if limit is not None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         weights: str
         epochs: int
         batch_size: int
+        accumulate: int
         augment: AugmentName
         mixup: float
         cutmix: float
@@ -51,6 +52,7 @@ BASE: Settings = {
     "weights": "default",
     "epochs": 5,
     "batch_size": 18,
+    "accumulate": 1,
     "augment": "tutorial",
     "mixup": 0.0,
     "cutmix": 0.0,
