@@ -1,7 +1,4 @@
-"""The page about a run in a real browser, where there is one: Debian's chromium, driven by playwright."""
-
-import os
-import shutil
+"""The page about a run in a real browser, where there is one."""
 
 import numpy as np
 import pytest
@@ -11,10 +8,9 @@ from mstl.evaluation.metrics import Evaluation
 from mstl.report.comparison import write_comparison
 from mstl.report.run_page import write_report
 from mstl.report.run_report import RunReport, WorstImages
+from tests.chromium import chromium, needs_chromium, serious_faults, watch
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+pytestmark = needs_chromium
 VIEWS = [(width, scheme) for width in (390, 1280) for scheme in ("light", "dark")]
 CLASSES = ("zebra", "10 cents", "9 cents", "蚂蚁", "a" * 90, "a class of many, many words that goes on and on", "empty")
 # WCAG's contrast of an element's text with what is behind it, where backgrounds may be translucent
@@ -74,22 +70,15 @@ def pages(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     """A headless browser."""
-    with playwright.sync_playwright() as driver:
-        options = ["--no-sandbox"] if os.name == "posix" and os.geteuid() == 0 else []
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=options)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def view(browser, pages, request):
     """A page opened in a window of some width, in light or dark, with what it complains of and asks for."""
     name, width, scheme = getattr(request, "param", ("report.html", 1280, "light"))
-    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page.complaints, page.requests = [], []
-    page.on("console", lambda message: page.complaints.append(message.text))
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    page.on("request", lambda asked: page.requests.append(asked.url))
+    page = watch(browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme))
     page.goto((pages / name).as_uri())
     yield page
     page.close()
@@ -128,6 +117,17 @@ def test_it_can_be_read(view):
     assert seen > 150
     assert view.evaluate("Math.min(...[...document.querySelectorAll('p, td, th')].map("
                          "each => parseFloat(getComputedStyle(each).fontSize)))") >= 12  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "view",
+    [("report.html", 390, "dark"), ("report.html", 1280, "light"), ("comparison.html", 1280, "dark")],
+    indirect=True,
+)
+def test_axe_finds_nothing_serious(view):
+    assert serious_faults(view) == []
+    view.evaluate("document.querySelector('main img, main svg').outerHTML = '<img src=data:,>'")
+    assert [rule for rule, _ in serious_faults(view)] == ["image-alt"]  # it would find something
 
 
 def column(view, number):
