@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from mstl.commands import shared, standard_streams
-from mstl.commands.prediction_writers import FORMATS, WRITERS, record_of
+from mstl.commands.prediction_writers import FORMATS, WRITERS
 
 if TYPE_CHECKING:  # NumPy is loaded only when images are predicted, and MindSpore only for a checkpoint
     from mstl.config import EngineName, PrecisionName
@@ -64,6 +64,7 @@ def main(
     from mstl.errors import MstlError
     from mstl.files import check_output_file
     from mstl.prediction.any_predictor import load_predictor
+    from mstl.prediction.prediction_record import record_of
     from mstl.runtime.progress import Progress
 
     if out is not None:

@@ -4,58 +4,28 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypeAlias
 
 from mstl.files import encodable
 
 if TYPE_CHECKING:  # NumPy is loaded only when images are predicted
-    from mstl.prediction.image_predictor import Prediction
+    from mstl.prediction.prediction_record import RankedClass, Record
 
 FORMATS = ("table", "json", "jsonl", "csv")
 FIELDS = ("path", "label", "probability", "top", "rejected")
 NONE_OF_THESE = "none of these"
 WIDEST = 30  # columns of a class name in the table; a longer one shifts what follows it
+# records, classes, top -> pieces of text
+Writer: TypeAlias = "Callable[[Iterable[Record], Sequence[str], int], Iterator[str]]"
 
 
-class RankedClass(TypedDict):
-    """A class and its probability."""
-
-    label: str
-    probability: float
-
-
-class Record(TypedDict):
-    """A prediction as plain values; ``label`` is None if rejected, ``rejected`` None if that was not asked for."""
-
-    path: str | None
-    label: str | None
-    probability: float
-    top: list[RankedClass]
-    rejected: bool | None
-
-
-Writer = Callable[[Iterable[Record], Sequence[str], int], Iterator[str]]  # records, classes, top -> pieces of text
-
-
-def record_of(prediction: "Prediction", reject: bool) -> Record:
-    """A :class:`mstl.prediction.image_predictor.Prediction` as a :class:`Record`."""
-    rejected = prediction.rejected if reject else None
-    return {
-        "path": prediction.path,
-        "label": None if rejected else prediction.label,
-        "probability": round(prediction.probability, 6),
-        "top": [{"label": label, "probability": round(probability, 6)} for label, probability in prediction.top],
-        "rejected": rejected,
-    }
-
-
-def as_lines(records: Iterable[Record], _classes: Sequence[str], _top: int) -> Iterator[str]:
+def as_lines(records: Iterable["Record"], _classes: Sequence[str], _top: int) -> Iterator[str]:
     """JSON, one line for each image."""
     for record in records:
         yield as_json(record) + "\n"
 
 
-def as_array(records: Iterable[Record], _classes: Sequence[str], _top: int) -> Iterator[str]:
+def as_array(records: Iterable["Record"], _classes: Sequence[str], _top: int) -> Iterator[str]:
     """One JSON array."""
     before = "[\n"
     for record in records:
@@ -65,12 +35,12 @@ def as_array(records: Iterable[Record], _classes: Sequence[str], _top: int) -> I
         yield "\n]\n"
 
 
-def as_json(value: Record | list[RankedClass]) -> str:
+def as_json(value: "Record | list[RankedClass]") -> str:
     """A value as readable JSON."""
     return encodable(json.dumps(value, ensure_ascii=False))
 
 
-def as_csv(records: Iterable[Record], _classes: Sequence[str], _top: int) -> Iterator[str]:
+def as_csv(records: Iterable["Record"], _classes: Sequence[str], _top: int) -> Iterator[str]:
     """CSV with a header; the most probable classes are JSON in one field."""
     for number, record in enumerate(records):
         rejected = "" if record["rejected"] is None else str(record["rejected"]).lower()
@@ -83,7 +53,7 @@ def as_csv(records: Iterable[Record], _classes: Sequence[str], _top: int) -> Ite
         yield text.getvalue()
 
 
-def as_table(records: Iterable[Record], classes: Sequence[str], top: int) -> Iterator[str]:
+def as_table(records: Iterable["Record"], classes: Sequence[str], top: int) -> Iterator[str]:
     """Columns for people: the label, the runners-up, and last the path, which may be long."""
     from mstl.data.image_files import printable
     from mstl.report.plots.style import columns, share

@@ -155,12 +155,16 @@ class ImagePredictor(ABC):
         for part, faults, inputs in self.prepared(images, batch_size or BATCH_SIZE):
             paths = [path_of(image) for image in part]
             readable = [path for path, fault in zip(paths, faults, strict=True) if fault is None]
-            predictions = self._predictions(readable, inputs, top) if readable else iter(())
+            predictions = self.predictions(readable, inputs, top) if readable else iter(())
             for path, fault in zip(paths, faults, strict=True):
                 yield next(predictions) if fault is None else Unreadable(path, fault)
 
-    def _predictions(self, paths: Sequence[str | None], inputs: NDArray[Any], top: int) -> Iterator[Prediction]:
-        """Predict a batch of inputs, of the images with these paths."""
+    def predictions(self, paths: Sequence[str | None], inputs: NDArray[Any], top: int) -> Iterator[Prediction]:
+        """Predict a batch of inputs, which :meth:`prepared` has made of the images with these paths.
+
+        Raises:
+            MstlError: The model's answers are not finite.
+        """
         scores, probabilities, rejected = self.predict_batch(inputs)
         order = np.argsort(-scores, axis=1, kind="stable")[:, : max(1, top)]
         rejections: list[bool | None] = [None] * len(paths) if rejected is None else rejected.tolist()
