@@ -22,9 +22,8 @@ from mstl.training.train_step import loss_and_gradients, soft_cross_entropy
 
 FEW, SAMPLE = 24, 96  # images that are measured; up to the larger number where that is a twentieth of all,
 BATCH = 8  # so many at a time,
-STEP_BATCH = 4  # in training, so that little memory is taken
-GRAPH_GAIN = 0.7  # time of a compiled step over that of one in PyNative mode, on a CPU
-COMPILING = 1.5  # time to compile a step over that of the first one in PyNative mode
+STEP_BATCH = 8  # in training, so that little memory is taken:
+STEP_BYTES = 250 * 10**6  # of it, this goes to the graph and to gradients, whatever the batch
 
 
 class Meter:
@@ -123,7 +122,7 @@ class Meter:
         return seconds if more < FEW else self._timed(lambda: work(self._sample(more)))
 
     def _measure_step(self, level: FreezeName) -> float:
-        """Take three steps without an optimizer, and time the quicker one of the last two."""
+        """Take three steps without an optimizer, compiled as they will be, and time the quicker one of the last two."""
         run, model = self.run, self.run.state.model
         statistics = {
             parameter.name: parameter.asnumpy().copy()
@@ -140,7 +139,9 @@ class Meter:
             inputs = cell(inputs)
         targets = ms.Tensor(np.eye(len(run.state.classes), dtype=np.float32)[labels[:count]])
         parameters = [parameter for parameter in model.get_parameters() if parameter.requires_grad]
-        step = loss_and_gradients(freeze.trained_part, soft_cross_entropy(), parameters)
+        is_compiled = ms.get_context("device_target") == "CPU" and run.state.config.mode != "pynative"
+        graph_batch_size = count if is_compiled else 0
+        step = loss_and_gradients(freeze.trained_part, soft_cross_entropy(), parameters, None, graph_batch_size)
 
         def work() -> int:
             loss, gradients = step(inputs, targets)
@@ -148,16 +149,17 @@ class Meter:
             gradients[0].asnumpy()
             return count
 
-        self.compiling = count * COMPILING * self._timed(work)
+        first = self._timed(work)
         seconds = min(self._timed(work), self._timed(work))
-        self.step_bytes = max(self.step_bytes, ((resident_memory() or 0) - before) // count)
+        self.compiling = count * max(0.0, first - seconds)
+        grown = (resident_memory() or 0) - before - STEP_BYTES
+        self.step_bytes = max(self.step_bytes, grown // count)
         for parameter in model.get_parameters():
             if parameter.name in statistics:
                 layers.assign(parameter, statistics[parameter.name])
         Freeze(model, run.state.phase.freeze.level)  # which parameters are trained is theirs to say
         trim_memory()
-        is_compiled = ms.get_context("device_target") == "CPU" and run.state.config.mode != "pynative"
-        return seconds * (GRAPH_GAIN if is_compiled else 1)
+        return seconds
 
     def _first_ones(self, values: NDArray[Any]) -> NDArray[Any]:
         """The values that the first process has."""

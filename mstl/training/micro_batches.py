@@ -7,7 +7,7 @@ from mstl.runtime.memory import available_memory
 from mstl.training.recipes import ResolvedConfig
 
 MEMORY_SHARE = 0.8  # of what is available: a step is measured on a few images
-TRAINING_BYTES = 700 * 10**6  # of the graph of a step, the optimizer and batches that are kept ready
+TRAINING_BYTES = 400 * 10**6  # of the graph of a step, the optimizer and batches that are kept ready
 
 
 def parts_of_batch(batch_size: int, image_bytes: int, free: float) -> int:
