@@ -1,7 +1,7 @@
 // About the model: its card, and lines that use it from a program.
 
 import { address } from "./api.js";
-import { phrase, say, share, translate } from "./words.js";
+import { say, share, translate } from "./words.js";
 
 const SHOWN = 12; // class names; more are folded away
 const find = (selector) => document.querySelector(selector);
@@ -10,11 +10,10 @@ export function showModel(model) {
   const classes = model.classes.length;
   if (model.name) find("#name").textContent = document.title = model.name;
   say(find("#invitation"), "invitation", { count: classes });
-  say(find("#version"), "version", { version: model.mstl ?? "" });
   const facts = [accuracy(model.accuracy), names(model.classes)];
   if (model.architecture) facts.push(fact("architecture", text(model.architecture)));
   if (model.data) facts.push(fact("data", text(model.data)));
-  if (model.date) facts.push(fact("date", day(model.date)));
+  if (model.date) facts.push(fact("date", day(model.date), model.mstl && words("by_mstl", { version: model.mstl })));
   facts.push(fact("others", words(model.can_reject ? "rejects" : "never_rejects")));
   facts.push(fact("computed", computed(model)));
   find("#facts").replaceChildren(...facts);
@@ -23,8 +22,9 @@ export function showModel(model) {
 function accuracy(value) {
   if (!value) return fact("accuracy", words("accuracy_unknown"));
   const { low, high, images, what } = value;
-  const given = { low: share(low), high: share(high), count: images, what: phrase(what) };
-  return fact("accuracy", text(share(value.value)), words("accuracy_note", given));
+  const given = { low: share(low), high: share(high), count: images };
+  const note = { "test images": "of_test_images", "validation images": "of_validation_images" }[what];
+  return fact("accuracy", text(share(value.value)), words(note ?? "of_images", given));
 }
 
 function names(classes) {

@@ -71,10 +71,11 @@ export class Correction {
     }
   }
 
-  // Once is enough: the same image in two classes would contradict itself.
+  // It can be corrected again: the server keeps an image in one class only, the last.
   done(label) {
     added.add(label);
-    this.form.hidden = this.button.hidden = true;
+    this.form.hidden = true;
+    this.button.setAttribute("aria-expanded", false);
     const saved = this.card.find(".saved");
     saved.hidden = false;
     say(saved, "saved", { label: name(label) });

@@ -81,7 +81,7 @@ export function phrase(word, values = {}) {
 
 function written(value) {
   if (typeof value === "number") return value.toLocaleString(language);
-  if (value instanceof Date) return value.toLocaleDateString(language, { dateStyle: "long" });
+  if (value instanceof Date) return value.toLocaleDateString(language, { dateStyle: "long", timeZone: "UTC" });
   return value;
 }
 
