@@ -7,7 +7,7 @@ EXAMPLE_RECORD = {
     "label": "dog",
     "probability": 0.981234,
     "top": [{"label": "dog", "probability": 0.981234}, {"label": "wolf", "probability": 0.018766}],
-    "rejected": None,
+    "rejected": False,
 }
 EXAMPLE_PROBLEM = {
     "type": "about:blank",

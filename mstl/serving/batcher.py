@@ -131,8 +131,8 @@ class Batcher:
                 self.large.put(job)
                 return
             job.inputs = self.model.prepare(content)
-        except UnreadableImage as error:
-            self._tell(self._fail, [job], error)
+        except UnreadableImage as error:  # whose traceback holds the content
+            self._tell(self._fail, [job], UnreadableImage(error.problem, error.detail))
         except Exception as error:
             self._tell(self._fail, [job], unexpected(error))
         else:

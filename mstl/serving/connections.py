@@ -6,11 +6,12 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from mstl.serving.guard import HEADER_BYTES
 from mstl.serving.outer import SAFE
 from mstl.serving.problems import MEDIA_TYPE, Problem
 
-HEADER_BYTES = 16_384  # of a request's first line and headers together
 HEADER_SECONDS = 10.0  # within which they must have come
+CLOSE_HEADER = (b"connection", b"close")
 LAST_SECONDS = 1.0  # that the server leaves at its end for requests that are on their way
 
 
@@ -49,7 +50,7 @@ class Connection(H11Protocol):
             return
         self.expect(None)
         if self.ends:
-            self.cycle.keep_alive = False
+            self.make_last()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed."""
@@ -62,12 +63,18 @@ class Connection(H11Protocol):
         if self.is_idle():
             self.expect(LAST_SECONDS)
         else:
-            self.cycle.keep_alive = False
+            self.make_last()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, or has headers that are too long."""
         hint = f"send HTTP/1.1, with headers of less than {HEADER_BYTES // 1024} kB"
         self.refuse(Problem(400, "this is not a request that can be read", hint))
+
+    def make_last(self) -> None:
+        """Close the connection after the answer that is being made, and say so in it: the client sends no other."""
+        self.cycle.keep_alive = False
+        if CLOSE_HEADER not in self.cycle.default_headers:
+            self.cycle.default_headers = [*self.cycle.default_headers, CLOSE_HEADER]
 
     def is_idle(self) -> bool:
         """Whether no request is being answered."""

@@ -14,6 +14,7 @@ from mstl.serving.problems import Problem
 from mstl.serving.serve_settings import ServeSettings
 
 READING = ("GET", "HEAD", "OPTIONS")  # methods that change nothing
+HEADER_BYTES = 16_384  # of an address and headers
 PORTS = {"http": 80, "https": 443}
 
 
@@ -36,7 +37,7 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
         elif scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif problem := self.problem(scope["method"], Headers(scope=scope)):
+        elif problem := too_long(scope) or self.problem(scope["method"], Headers(scope=scope)):
             await problem.response()(scope, receive, send)
         else:
             await self.app(scope, receive, send)
@@ -52,7 +53,7 @@ class Guard:
             hint = "send either Content-Length or Transfer-Encoding"
             return Problem(400, "the request tells the length of its body in two ways", hint, {"Connection": "close"})
         if "websocket" in headers.get("upgrade", "").lower():
-            return Problem(400, "there are no websockets here", "send plain requests")
+            return Problem(400, "there are no websockets here", "send plain requests", {"Connection": "close"})
         if method in READING:
             return None
         return self.foreign(headers, hosts[0])
@@ -75,6 +76,19 @@ class Guard:
         if host.lower() in self.hosts or name in self.hosts:
             return True
         return self.settings.any_address and is_address(name)
+
+
+def too_long(scope: Scope) -> Problem | None:
+    """What is wrong with a request whose address and headers are too long together; None if they are not.
+
+    What comes all at once is beyond the limit of the library that reads it, which is on what has not come to its end.
+    """
+    size = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+    size += sum(len(name) + len(value) for name, value in scope["headers"])
+    if size <= HEADER_BYTES:
+        return None
+    hint = f"send less than {HEADER_BYTES // 1024} kB; an image belongs into the body"
+    return Problem(431, "the address and the headers are too long", hint, {"Connection": "close"})
 
 
 def split_host(host: str) -> tuple[str, str]:
