@@ -8,6 +8,7 @@ import { keepLanguage, phrase, preferredLanguage, say, speak, tell } from "./wor
 
 const AT_ONCE = 4; // requests: a browser has six connections to a server, and the rest of the page needs some
 const SILENCE = 400; // ms in which answers are gathered before they are read out
+const SAID_KEPT = 20; // lines that have been read out
 const SAID_EACH = 3; // answers that are read out one by one; of more, only how many there are
 
 const find = (selector) => document.querySelector(selector);
@@ -132,11 +133,12 @@ function readOut() {
   else if (done.length) hear(...done.map((card) => card.said));
 }
 
-// Has a screen reader say something; emptied first, or the same text would not be said again.
+// Has a screen reader say something: a line of its own in a log, so that nothing takes the place of what is still unsaid.
 function hear(...told) {
-  const said = find("#said");
-  said.textContent = "";
-  setTimeout(() => (said.textContent = told.map(({ word, values }) => phrase(word, values)).join(" ")), 50);
+  const line = document.createElement("p");
+  line.textContent = told.map(({ word, values }) => phrase(word, values)).join(" ");
+  find("#said").append(line);
+  if (find("#said").children.length > SAID_KEPT) find("#said").firstElementChild.remove();
 }
 
 function counts() {
