@@ -6,6 +6,8 @@ import logging
 import numpy as np
 
 from mstl.errors import MstlError
+from mstl.evaluation.regularisation import FOLDS, choose_weight_decay, products
+from mstl.evaluation.softmax_regression import SoftmaxRegression
 from mstl.features.cache_size import show_size
 from mstl.features.row_storage import MEMORY_SHARE
 from mstl.models import layers
@@ -13,9 +15,7 @@ from mstl.runtime import blas_threads
 from mstl.runtime.memory import available_memory
 from mstl.training import run_dir
 from mstl.training.record import HeadRecord
-from mstl.training.regularisation import FOLDS, choose_weight_decay, products
 from mstl.training.run import TrainingRun
-from mstl.training.softmax_regression import SoftmaxRegression
 
 logger = logging.getLogger("mstl")
 TARGETS = 4  # arrays of (images, classes) float32 that there are at a time; of few classes, some more

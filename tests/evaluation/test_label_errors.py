@@ -9,13 +9,13 @@ from sklearn.linear_model import LogisticRegression
 
 from mstl.errors import MstlError
 from mstl.evaluation import label_errors
+from mstl.evaluation.grouping import grouped_folds
 from mstl.evaluation.label_errors import (
     PENALTY,
     find_label_errors,
     fit_discriminant,
     out_of_fold,
-    principal_axes,
-    stratified_folds,
+    rank_label_errors,
     write_label_errors,
 )
 
@@ -77,19 +77,19 @@ def test_same_seed_same_answer():
 
 @pytest.mark.parametrize("width", [20, 200])
 def test_probabilities_and_scores_equal_those_of_scikit_learn(width):
-    """The same penalty on the same features, which scikit-learn gets without a turn of their axes."""
+    """The same penalty on the same features."""
     features, labels = clusters(noise=2, width=width)
     features, labels = features[:70], labels[:70]  # 10 photos of the third class: the intercept matters
     plain = centred(features)
     plain = plain.astype(np.float64) / np.sqrt((plain**2).sum(axis=1).mean())
-    places = stratified_folds(labels, 5, seed=0)
+    places = grouped_folds(labels, None, 5, seed=0)
     expected = np.zeros((len(labels), 3))
     for fold in range(5):
         inside = places == fold
         penalty = PENALTY * (~inside).sum() / 3
         model = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=5000).fit(plain[~inside], labels[~inside])
         expected[inside] = model.predict_proba(plain[inside])
-    assert out_of_fold(principal_axes(features), labels, 3, places) == pytest.approx(expected, abs=2e-4)
+    assert out_of_fold(features, labels, 3, places) == pytest.approx(expected, abs=2e-4)
 
     found = find_label_errors(features, labels, ("a", "b", "c"), names(labels))
     assert 5 < len(found) < len(labels) / 2
@@ -104,13 +104,13 @@ def test_discriminants_are_those_of_scikit_learn(monkeypatch):
     monkeypatch.setattr(label_errors, "SHRINKAGE", 0.2)
     features, labels = clusters(noise=2)
     features, labels = features[:70], labels[:70]
-    weights = fit_discriminant(np.hstack([features, np.ones((70, 1), np.float32)]), labels, 4)
+    weights, bias = fit_discriminant(features, labels, 4)
     centres = np.stack([features[labels == number].mean(0) for number in range(3)])
     within = features - centres[labels]
     covariance = 0.8 * within.T @ within / 67
     covariance += 0.2 * np.trace(covariance / 0.8) / 40 * np.eye(40)
     expected = LinearDiscriminantAnalysis(solver="lsqr", covariance_estimator=Given(covariance)).fit(features, labels)
-    logits = np.hstack([features, np.ones((70, 1))]) @ weights
+    logits = features @ weights + bias
     found = np.exp(logits - logits.max(1, keepdims=True))
     found /= found.sum(1, keepdims=True)
     np.testing.assert_allclose(found[:, :3], expected.predict_proba(features), atol=1e-3)
@@ -127,32 +127,42 @@ class Given:
         return self
 
 
-def test_turning_the_axes_keeps_the_angles():
-    features, _ = clusters(each=5, width=200)
-    plain = centred(features)
-    turned = principal_axes(features)
-    assert turned.shape[0] == 15 and turned.shape[1] <= 16
-    products = turned[:, :-1] @ turned[:, :-1].T
-    assert np.trace(products) == pytest.approx(15, rel=1e-4)
-    assert products / 15 == pytest.approx(plain @ plain.T / np.trace(plain @ plain.T), abs=1e-5)
+def test_copies_do_not_confirm_each_other():
+    """Of a picture unlike others, copies have the same wrong label: they are found, as they are held out together."""
+    features, right = clusters(each=20, noise=0.1)
+    copies = [3, 25, 30, 50]
+    features[copies] = features[3] + 6 * np.eye(40)[20]
+    labels = np.where(np.isin(np.arange(60), copies), 2, right)
+    groups = np.arange(60)
+    groups[copies] = 3
+    found = find_label_errors(features, labels, ("a", "b", "c"), names(labels), groups=groups)
+    assert {each.index for each in found} == set(copies) and {each.suggested for each in found} == {"a"}
+    assert find_label_errors(features, labels, ("a", "b", "c"), names(labels)) == []
 
 
-def test_folds_have_their_share_of_every_class():
-    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 3], [52, 11, 2]))
-    places = stratified_folds(labels, 5, seed=3)
-    for label, count in ((0, 52), (1, 11), (3, 2)):
-        shares = np.bincount(places[labels == label], minlength=5)
-        assert shares.sum() == count and shares.max() - shares.min() <= 1
-    assert np.ptp(np.bincount(places)) <= 1
+@pytest.mark.parametrize("classes", [2, 7])
+def test_the_ranking_is_that_of_cleanlab(classes):
+    filters = pytest.importorskip("cleanlab.filter", reason="cleanlab is in the extra test")
+    rank = pytest.importorskip("cleanlab.rank")
+    rng = np.random.default_rng(classes)
+    labels = np.concatenate([np.arange(classes), rng.integers(0, classes, 300)])
+    probabilities = rng.dirichlet(np.ones(classes), len(labels))
+    found = rank_label_errors(probabilities, labels, [str(each) for each in range(classes)], names(labels))
+    theirs = filters.find_label_issues(
+        labels, probabilities, filter_by="predicted_neq_given", return_indices_ranked_by="normalized_margin", n_jobs=1
+    )
+    assert [each.index for each in found] == theirs.tolist() and len(found) > 50
+    quality = rank.get_label_quality_scores(labels, probabilities, method="normalized_margin")
+    assert [each.score for each in found] == pytest.approx(1 - quality[theirs])
 
 
 def test_only_photo_of_a_class_and_features_that_do_not_vary():
     features, labels = clusters(each=10)
     features = np.vstack([features, features[:1]])
     features[:, -1] = 7
-    labels = np.append(labels, 3)  # looks like class 0, but is all there is of class 3; class 4 has none
+    labels = np.append(labels, 3)  # a copy of one of class 0, but all there is of class 3; class 4 has none
     with np.errstate(all="raise", under="ignore"):
-        assert find_label_errors(features, labels, ("a", "b", "c", "d", "e"), names(labels)) == []
+        assert find_label_errors(features, labels, tuple("abcde"), names(labels), groups=[*range(30), 0]) == []
         alike = find_label_errors(np.ones((6, 4)), [0, 0, 0, 1, 1, 1], ("a", "b"), names(range(6)))
     # only the other folds' shares are left: 2 of 5 against 3 of 5, and 1 in 2 for the two that share a fold
     assert [suspect.score for suspect in alike[:4]] == pytest.approx([0.6] * 4, abs=0.01)

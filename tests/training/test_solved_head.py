@@ -10,11 +10,12 @@ from sklearn.linear_model import LogisticRegression
 import mstl
 from mstl.checkpoint import read_checkpoint
 from mstl.commands import lr_find_command, report_command, train_command, visualize_command
+from mstl.evaluation import regularisation
 from mstl.features.extractor import FeatureExtractor
 from mstl.report import plots
 from mstl.runtime import stopping
 from mstl.runtime.processes import ProcessGroup
-from mstl.training import regularisation, setup, solved_head
+from mstl.training import setup, solved_head
 from tests.conftest import COLORS, write_folder, write_photo
 
 pytestmark = pytest.mark.usefixtures("no_pictures", "narrow_model")

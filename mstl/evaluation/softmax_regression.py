@@ -52,13 +52,19 @@ class SoftmaxRegression:
         total = sum(len(view) for view in views)
         self.mean = np.sum([part.sum(0, dtype=np.float64) for part, _ in self._blocks()], axis=0) / total
         squares = sum(float(np.einsum("nf,nf->", part, part, dtype=np.float64)) for part, _ in self._blocks()) / total
-        self.scale = float(np.sqrt(max(squares - self.mean @ self.mean, np.finfo(float).tiny)))
+        length = squares - float(self.mean @ self.mean)
+        self.scale = length**0.5 if length > 1e-12 * squares else 1.0  # features that do not vary tell nothing
 
-    def solve(self, relative_decay: float, start: Solution | None = None, tolerance: float | None = None) -> Solution:
+    def solve(
+        self,
+        relative_decay: float | NDArray[np.float64],
+        start: Solution | None = None,
+        tolerance: float | None = None,
+    ) -> Solution:
         """The minimum for a weight decay.
 
         Args:
-            relative_decay: The weight decay over the square of ``scale``, above 0.
+            relative_decay: The weight decay over the square of ``scale``, above 0; or (J,), one for each problem.
             start: A solution for another weight decay, near which to search.
             tolerance: The largest entry of the gradient at the minimum; None for what the features' precision allows.
 
@@ -69,11 +75,13 @@ class SoftmaxRegression:
             Stopped: The process was asked to stop.
         """
         if tolerance is None:  # a weak weight decay leaves the minimum flat
-            tolerance = 1e-6 if self.dtype == np.float32 else min(1e-6, 1e-3 * relative_decay)
+            tolerance = 1e-6 if self.dtype == np.float32 else min(1e-6, 1e-3 * float(np.min(relative_decay)))
+        of_problems = np.broadcast_to(self.twins * np.asarray(relative_decay, float), len(self.targets))
+        decays = np.repeat(of_problems, self.shape[0] // len(self.targets))[:, None]
         found = minimize(
             self._objective,
             np.zeros(self.shape).ravel() if start is None else start.ravel(),
-            (relative_decay,),
+            (decays,),
             method="L-BFGS-B",
             jac=True,
             # No limit on the change of the objective (ftol): in float32, small steps would end the search early
@@ -150,12 +158,11 @@ class SoftmaxRegression:
         probabilities /= self.counts[..., None]
         return losses / self.counts[:, 0], probabilities
 
-    def _objective(self, flat: NDArray[np.float64], relative_decay: float) -> tuple[float, NDArray[np.float64]]:
-        """The sum of all problems' objectives and its gradient, as SciPy wants them."""
+    def _objective(self, flat: NDArray[np.float64], decays: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """The sum of all problems' objectives and its gradient, as SciPy wants them; ``decays`` are (rows, 1)."""
         stopping.check()
         solution = flat.reshape(self.shape)
-        decay = self.twins * relative_decay
-        value, gradient = decay / 2 * float((solution[:, :-1] ** 2).sum()), np.zeros(self.shape)
+        value, gradient = float((decays * solution[:, :-1] ** 2).sum()) / 2, np.zeros(self.shape)
         for part, rows in self._blocks():
             losses, by_logits = self._loss(self.logits(solution, part), rows)
             by_row = by_logits.reshape(self.shape[0], self.twins, -1)
@@ -164,7 +171,7 @@ class SoftmaxRegression:
             gradient[:, :-1] += product(by_row, part)
             gradient[:, -1] += by_row.sum(1, float)
         gradient[:, :-1] = (gradient[:, :-1] - np.outer(gradient[:, -1], self.mean)) / self.scale
-        gradient[:, :-1] += decay * solution[:, :-1]
+        gradient[:, :-1] += decays * solution[:, :-1]
         return value, gradient.ravel()
 
 

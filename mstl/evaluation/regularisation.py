@@ -1,19 +1,20 @@
 """Regularisation: the weight decay of a softmax regression that suits held-out images best."""
 
-import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mstl.evaluation.grouping import grouped_folds, is_alone
 from mstl.evaluation.softmax import cross_entropies
-from mstl.training.softmax_regression import Array, SoftmaxRegression, Solution
+from mstl.evaluation.softmax_regression import Array, SoftmaxRegression, Solution
 
 # Relative to the features' mean squared length, the strongest first: each search starts at the solution before
 DECAYS = tuple(10.0 ** (-half / 2) for half in range(2, 15))
 FOLDS = 5
 MOST_PRODUCTS = 1e10  # in one objective, beyond which a single fold is held out and every other weight decay tried
+OBJECTIVES = 400  # that all of it takes, give or take a half; half of them with a single fold
 TOLERANCES = (1e-6, 1e-4)  # of the searches: a tenth of the weight decay, but within these
 PATIENCE = 2  # weight decays in a row that are worse than the best by more than chance, after which none is tried
 
@@ -83,13 +84,28 @@ def choose_weight_decay(
         solution = problem.solve(decay, solution, float(np.clip(decay / 10, *TOLERANCES)))
         means.append(problem.mean_solution(solution))
         losses.append(weights * cross_entropies(problem.answers(solution, rows, own), labels[rows]))
-        best = min(losses, key=np.mean)
-        if len(losses) > PATIENCE and all(is_worse(each, best) for each in losses[-PATIENCE:]):
+        if is_past(losses):
             break
-    chosen = next(index for index, each in enumerate(losses) if not is_worse(each, best))
+    chosen = strongest(losses)
     decays = [decay * problem.scale**2 for decay in tried]
     trials = (Trial(decay, float(each.mean())) for decay, each in zip(decays, losses, strict=False))
     return Choice(decays[chosen], len(numbers), tuple(trials), means[chosen])
+
+
+def is_past(losses: Sequence[NDArray[np.float64]]) -> bool:
+    """Whether the last weight decays are worse than the best, so that weaker ones need not be tried.
+
+    Args:
+        losses: Of each weight decay so far, the strongest first, the loss of each held-out image.
+    """
+    best = min(losses, key=np.mean)
+    return len(losses) > PATIENCE and all(is_worse(each, best) for each in losses[-PATIENCE:])
+
+
+def strongest(losses: Sequence[NDArray[np.float64]]) -> int:
+    """The index of the strongest weight decay that is no worse than the best; arguments as of :func:`is_past`."""
+    best = min(losses, key=np.mean)
+    return next(index for index, each in enumerate(losses) if not is_worse(each, best))
 
 
 def is_worse(losses: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
@@ -98,29 +114,30 @@ def is_worse(losses: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
     return bool(difference.mean() > difference.std() / max(1, len(difference) - 1) ** 0.5)
 
 
-def folds(labels: NDArray[np.int32], groups: Sequence[int], count: int, seed: int) -> NDArray[np.int64]:
-    """Deal images out to folds, the same share of each class to each.
-
-    Args:
-        labels: (N,) class indices.
-        groups: For each image, a number that versions of one picture share: they come into the same fold.
-        count: The number of folds; some are empty if there are few pictures.
-        seed: Another seed deals otherwise.
+def folds(labels: NDArray[np.int32], groups: Sequence[int], count: int, seed: int) -> NDArray[np.intp]:
+    """Deal images out to folds, as :func:`mstl.evaluation.grouping.grouped_folds` does.
 
     Returns:
-        (N,) fold numbers; -1 for the only picture of a class, which has to be learnt from.
+        (N,) fold numbers; -1 for the only picture of a class, which has to be learnt from, and for its versions.
     """
-    group_of = np.asarray(groups)
-    dealt: dict[int, int] = {}
-    deal = itertools.cycle(range(count))
-    for label in np.unique(labels):
-        pictures = np.unique(group_of[labels == label])
-        for picture in np.random.default_rng([seed, label]).permutation(pictures).tolist():
-            number = -1 if len(pictures) == 1 else next(deal)
-            dealt.setdefault(picture, number)
-    return np.array([dealt[group] for group in group_of.tolist()])
+    fold, group_of = grouped_folds(labels, groups, count, seed), np.asarray(groups)
+    fold[np.isin(group_of, group_of[is_alone(labels, group_of)])] = -1
+    return fold
 
 
 def products(views: Sequence[Array], targets: NDArray[np.float32]) -> float:
     """Multiplications in the objective of one problem."""
     return 2.0 * len(views) * views[0].size * targets.shape[1]
+
+
+def solver_seconds(features: float, classes: int) -> float:
+    """Seconds to choose a weight decay and to solve for a head, roughly, as measured on two cores.
+
+    Args:
+        features: Numbers in all views of all images.
+        classes: Classes.
+    """
+    is_large = 2.0 * features * classes * FOLDS > MOST_PRODUCTS
+    objectives, rows = (OBJECTIVES / 2, classes) if is_large else (OBJECTIVES, FOLDS * classes)
+    # A feature is read, and multiplied with each row of the head; many rows take less each
+    return objectives * features * (1.2e-9 + 6.5e-11 * min(rows, 100) + 3.5e-11 * rows)
