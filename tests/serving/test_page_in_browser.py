@@ -133,7 +133,7 @@ def test_a_text_file_is_an_error_that_says_what_to_do(view, images):
     (card,) = answered(view)
     assert "notes.txt" in card
     assert len(view.inner_text(".state")) > 10 and len(view.inner_text(".hint")) > 10
-    expect(view.locator("#said")).to_contain_text(view.inner_text(".state"))
+    expect(view.locator("#said")).to_contain_text(view.text_content(".state"))
     assert view.get_attribute(".state", "lang") == "en"  # also on the page in Chinese
     expect(view.locator(".missing")).to_be_visible()
     assert not view.is_visible(".again") and not view.is_visible(".answers")
@@ -287,6 +287,36 @@ def test_images_are_forgotten(browser, site, images):
     assert page.evaluate("live.size") == 2
     page.click("#clear")
     assert page.evaluate("live.size") == 0 and focused(page) == "choose"
+    context.close()
+
+
+@pytest.mark.parametrize("view", [{"has_touch": True, "is_mobile": True}, {}], indirect=True)
+def test_pictures_are_taken_where_there_is_a_touch_screen(view, images):
+    has_touch = view.evaluate("navigator.maxTouchPoints > 0")
+    assert view.is_visible("#camera") == has_touch and view.is_visible(".inviting") != has_touch
+    if has_touch:
+        with view.expect_file_chooser() as chooser:
+            view.tap("#camera")
+        assert chooser.value.element.get_attribute("capture") == "environment"
+        chooser.value.set_files(images.blue)
+        answered(view)
+
+
+def test_it_says_where_images_go(view, site):
+    here = site.url.removeprefix("http://").rstrip("/")
+    assert re.search(f"stay on this computer: .* {here}, .* only those that you correct", view.inner_text("#privacy"))
+
+
+def test_it_says_where_images_go_from_elsewhere(browser, site):
+    context = browser.new_context()
+    context.route(
+        "http://model.example/**",
+        lambda route: route.fulfill(response=route.fetch(url=site.url + route.request.url.split("/", 3)[3])),
+    )
+    page = context.new_page()
+    page.goto("http://model.example/")
+    expect(page.locator("#privacy")).to_contain_text("go only to the server that runs this page, at model.example,")
+    assert "this computer" not in page.inner_text("#privacy")
     context.close()
 
 
