@@ -156,6 +156,24 @@ def test_ten_images_at_once_a_few_at_a_time(view, tmp_path):
     assert [card.splitlines()[0] for card in answered(view, 11)][:2] == ["0.jpg", "0.jpg"]  # the latest comes first
 
 
+DROPPED = """async () => {
+  const { droppedFiles } = await import("/assets/dropped.js");
+  const file = (name, type) => ({ name, isFile: true, file: (done) => done(new File([], name, { type })) });
+  const folder = (name, ...children) => ({
+    name, isDirectory: true,
+    createReader: () => ({ readEntries: (done) => done(children.splice(0, 2)) }),  // browsers give a hundred at a time
+  });
+  const inner = folder("inner", file("10.jpg", "image/jpeg"), file("9.jpg", "image/jpeg"), file("Thumbs.db", ""));
+  const entries = [file("notes.txt", "text/plain"), folder("outer", file("c.png", "image/png"), inner)];
+  const items = entries.map((entry) => ({ webkitGetAsEntry: () => entry }));
+  return (await droppedFiles({ items, files: [] })).map((each) => each.name);
+}"""
+
+
+def test_the_images_in_a_dropped_folder(view):
+    assert view.evaluate(DROPPED) == ["notes.txt", "c.png", "9.jpg", "10.jpg"]
+
+
 def focused(view):
     """The element that has the focus: its id or its class."""
     return view.evaluate("document.activeElement.id || document.activeElement.className")
@@ -348,6 +366,7 @@ def test_a_token_is_asked_for(browser, guarded, images):
         expect(page.locator("#token .problem" if text == "wrong" else ".answers >> nth=0")).to_be_visible()
     answered(page, 2)
     assert not page.is_visible("#token")
+    assert page.is_visible("#facts dd >> nth=0") and not page.is_visible("#unknown")
     page.reload()  # it is kept as long as the tab
     expect(page.locator("#facts dd").first).to_be_visible()
     context.close()

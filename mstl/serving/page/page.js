@@ -20,6 +20,7 @@ let model = null; // the promise of what GET /model says
 function loadModel() {
   model ??= ask("model")
     .then((response) => response.json())
+    .then(introduce)
     .catch((error) => {
       model = null; // the next image tries again
       throw error;
@@ -33,22 +34,26 @@ async function start() {
   await speak(language);
   sayPrivacy();
   listen();
-  await introduce();
+  await meet();
 }
 
-// What the page says of the model, or why it cannot.
-async function introduce() {
+// Loads what the page says of the model, or says why it cannot.
+async function meet() {
   const unknown = find("#unknown");
   try {
-    const told = await loadModel();
-    unknown.hidden = true;
-    showModel(told);
-    sayPrivacy(told.collects);
-    showLines(token.isUsed || token.value, told.can_reject);
+    await loadModel();
   } catch (error) {
     unknown.hidden = false;
     tell(unknown.querySelector(".detail"), unknown.querySelector(".hint"), Problem.of(error).told);
   }
+}
+
+function introduce(told) {
+  find("#unknown").hidden = true;
+  showModel(told);
+  sayPrivacy(told.collects);
+  showLines(token.isUsed || token.value, told.can_reject);
+  return told;
 }
 
 function sayPrivacy(collects = false) {
@@ -64,7 +69,7 @@ function listen() {
   });
   find("#unknown button").addEventListener("click", () => {
     token.declined = false;
-    introduce();
+    meet();
   });
   find("#clear").addEventListener("click", clear);
   listenToInput("#choose", "#files");
@@ -92,7 +97,11 @@ function listenToDrops() {
   document.addEventListener("drop", async (event) => {
     event.preventDefault();
     field.remove("over");
-    add(await droppedFiles(event.dataTransfer), "none_dropped");
+    try {
+      add(await droppedFiles(event.dataTransfer), "none_dropped");
+    } catch {
+      add([], "drop_unreadable");
+    }
   });
 }
 
