@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mstl.evaluation.grouping import grouped_folds, is_alone
 from mstl.evaluation.softmax import cross_entropies
@@ -114,7 +114,7 @@ def is_worse(losses: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
     return bool(difference.mean() > difference.std() / max(1, len(difference) - 1) ** 0.5)
 
 
-def folds(labels: NDArray[np.int32], groups: Sequence[int], count: int, seed: int) -> NDArray[np.intp]:
+def folds(labels: NDArray[np.int32], groups: ArrayLike, count: int, seed: int) -> NDArray[np.intp]:
     """Deal images out to folds, as :func:`mstl.evaluation.grouping.grouped_folds` does.
 
     Returns:

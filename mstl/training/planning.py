@@ -7,14 +7,13 @@ from typing import Protocol
 
 from mstl.config import FreezeName, TrainConfig
 from mstl.errors import MstlError
+from mstl.evaluation.regularisation import solver_seconds
 from mstl.runtime.durations import in_words
 from mstl.training.recipes import ResolvedConfig
 
 HEAD_STEP = 5e-4  # seconds of a compiled step of a head, with the features of its batch
 EPOCH_SECONDS = 0.2  # of checkpoints and history
 REPORT_SECONDS, END_SECONDS = 4.0, 0.5  # of plots and page; of the rest after the last epoch
-SOLVER_SPEED = 4e9  # multiplications a second in the products of a solver,
-SOLVER_PRODUCTS = 1500  # and how often it takes each feature, all folds and weight decays together
 FEWEST_STEPS = 2  # in which a schedule can be gone through; how long they take is known too roughly to ask for more
 
 
@@ -169,8 +168,8 @@ def part_of(config: ResolvedConfig, costs: Costs, sizes: Sizes, level: FreezeNam
     features = feature_seconds(config, costs) if keeps else 0.0
     if keeps and level == "backbone":
         if config.optimizer == "lbfgs":
-            products = sizes.train * config.views * sizes.features * sizes.classes
-            return Part("head", first, last, features, 0.5 + products * SOLVER_PRODUCTS / SOLVER_SPEED)
+            solving = solver_seconds(sizes.train * config.views * sizes.features, sizes.classes)
+            return Part("head", first, last, features, 0.5 + solving)
         step = HEAD_STEP / config.batch_size
         return Part("head", first, last, features, 0.5, sizes.train * step + EPOCH_SECONDS, 0.0, step)
     step, validation = costs.step(level), sizes.val * costs.answer

@@ -8,6 +8,7 @@ import pytest
 
 import mstl
 from mstl import MstlError, TrainConfig
+from mstl.evaluation.regularisation import solver_seconds
 from mstl.runtime.durations import parse_duration
 from mstl.runtime.processes import ProcessGroup
 from mstl.training import estimate
@@ -66,6 +67,15 @@ def test_plan_of_a_head_that_is_solved_for():
     assert plan_of(resolved(), FakeCosts(cached=True), SIZES).parts[0].features == 0
     tested = plan_of(resolved(report=False), FakeCosts(), dataclasses.replace(SIZES, test=300))
     assert tested.rest == pytest.approx(0.5 + 3)
+
+
+@pytest.mark.parametrize(
+    ("views", "images", "classes", "seconds"),
+    [(1, 3200, 2, 2.8), (3, 320, 2, 0.7), (3, 800, 20, 14.4), (1, 2000, 100, 17.5), (1, 20_000, 1000, 110)],
+)
+def test_seconds_of_the_solver_beside_what_was_measured(views, images, classes, seconds):
+    """On two cores, with 1,280 features; the last two on made-up features, where half as many objectives do."""
+    assert seconds / 1.3 <= solver_seconds(views * images * 1280, classes) <= 2.1 * seconds
 
 
 def test_plan_of_finetuning():
