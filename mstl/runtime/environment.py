@@ -1,4 +1,4 @@
-"""Environment variables: those that MindSpore reads when it is loaded, and those of mstl.
+"""Environment variables: those that libraries read when they are loaded, and those of mstl.
 
 Nothing here imports MindSpore.
 """
@@ -14,12 +14,14 @@ CAP = "AVX2"
 
 
 def prepare_environment() -> None:
-    """Set what MindSpore reads from the environment when it is loaded; values that the user has set are kept.
+    """Set what libraries read from the environment when they are loaded; values that the user has set are kept.
 
     * ``GLOG_v=4`` silences MindSpore's logger except for critical errors; mstl reports its errors in one line.
     * ``ONEDNN_MAX_CPU_ISA=AVX2`` if :func:`needs_onednn_cap` says so.
+    * ``ORT_DISABLE_TELEMETRY=1``: ONNX Runtime would tell its makers how it is used, and leave files for that.
     """
     os.environ.setdefault("GLOG_v", "4")
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     if ONEDNN_CAP not in os.environ and needs_onednn_cap():
         os.environ[ONEDNN_CAP] = CAP
 

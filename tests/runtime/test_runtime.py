@@ -35,15 +35,27 @@ def test_a_value_of_the_users_is_kept(monkeypatch):
     monkeypatch.setattr(environment, "needs_onednn_cap", lambda: True)
     monkeypatch.setenv(environment.ONEDNN_CAP, "SSE41")
     monkeypatch.setenv("GLOG_v", "1")
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
     environment.prepare_environment()
     assert os.environ[environment.ONEDNN_CAP] == "SSE41"
     assert os.environ["GLOG_v"] == "1"
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "0"
 
 
 def test_environment_is_set_before_mindspore_is_imported():
     code = "import sys, os, mstl; assert os.environ['GLOG_v'] == '4' and 'mindspore' not in sys.modules"
     env = {key: value for key, value in os.environ.items() if key not in ("GLOG_v", environment.ONEDNN_CAP)}
     subprocess.run([sys.executable, "-c", code], check=True, env=env)
+
+
+def test_onnx_runtime_tells_nobody(tmp_path):
+    """Its telemetry, where it has one, writes a file with an identifier as soon as it is loaded."""
+    pytest.importorskip("onnxruntime")
+    hidden = ("ORT_DISABLE_TELEMETRY", "CI", "GITHUB_ACTIONS")
+    env = {key: value for key, value in os.environ.items() if key not in hidden}
+    folders = {"TMPDIR": str(tmp_path), "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", "import mstl, onnxruntime"], check=True, env=env | folders)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_version_is_the_installed_one():
