@@ -7,7 +7,7 @@ import click
 import mstl
 
 COMMANDS = (
-    *("train", "evaluate", "predict", "serve", "visualize", "report"),
+    *("train", "evaluate", "predict", "serve", "visualize", "report", "card"),
     *("lr-find", "data", "weights", "convert", "export", "benchmark", "cache", "doctor"),
 )
 

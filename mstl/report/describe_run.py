@@ -15,6 +15,7 @@ from mstl.data.finding.lists.list_options import FOUND, ListOptions
 from mstl.errors import MstlError
 from mstl.report.plots.grids import GREY
 from mstl.report.quotable import Quotable, read_test
+from mstl.report.run_facts import read_facts
 from mstl.report.run_report import KEPT, WORST, RunReport, WorstImages, load_run_report, save_run_report
 
 if TYPE_CHECKING:  # MindSpore is loaded only if something must be computed
@@ -87,6 +88,8 @@ def describe_run(
         trials=() if record.head is None else record.head.trials,
         cost=None if record.cost is None else record.cost.to_dict(),
         engine="" if record.engine is None else str(record.engine),
+        image_size=preprocessing.image_size,
+        facts=read_facts(folder, test),
     )
 
 
@@ -148,7 +151,7 @@ def describe_folder(
     if (folder / KEPT).exists():
         run = load_run_report(folder)
         if len(run.history) >= len(history):
-            return dataclasses.replace(run, cost=cost_of(folder) or run.cost)
+            return dataclasses.replace(run, cost=cost_of(folder) or run.cost, facts=read_facts(folder, run.test))
     from mstl.predictor import Predictor
 
     run = evaluate_run(Predictor(folder / "best.ckpt", device, engine, precision), history, data, lists)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -65,13 +66,64 @@ def read_test(folder: str | os.PathLike[str], epoch: int | None) -> Quotable | N
         MstlError: The file is damaged.
     """
     path = Path(folder) / NAME
+    values = read_values(path, epoch)
     try:
-        figures = Quotable.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        return None if values is None else Quotable.from_dict(values)
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(path) from error
+
+
+@dataclass(frozen=True)
+class TestDetails:
+    """What is known of the test images of a run besides :class:`Quotable`.
+
+    Attributes:
+        classes: For each class, how many of its images were recognised, and how many there are.
+        ece: The expected calibration error on them, from 0 to 1; None if it is not finite.
+    """
+
+    classes: Mapping[str, tuple[int, int]]
+    ece: float | None
+
+
+def read_details(folder: str | os.PathLike[str], epoch: int | None) -> TestDetails | None:
+    """The same as :func:`read_test`, of each class.
+
+    Raises:
+        MstlError: The file is damaged.
+    """
+    path = Path(folder) / NAME
+    values = read_values(path, epoch)
+    try:
+        if values is None:
+            return None
+        classes = {
+            each["name"]: (round((each["recall"] or 0) * each["support"]), int(each["support"]))
+            for each in values["classes"]
+        }
+        return TestDetails(classes, values["ece"]["calibrated"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(path) from error
+
+
+def read_values(path: Path, epoch: int | None) -> dict[str, Any] | None:
+    """What a test.json holds; None if there is none, or it is about another epoch.
+
+    Raises:
+        MstlError: It is damaged.
+    """
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return values if values["epoch"] == epoch else None
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise MstlError(f"{path} is damaged: remove it; `mstl evaluate --split test` gives its figures") from error
-    return figures if figures.epoch == epoch else None
+        raise damaged(path) from error
+
+
+def damaged(path: Path) -> MstlError:
+    """What is said of a test.json that cannot be read."""
+    return MstlError(f"{path} is damaged: remove it; `mstl evaluate --split test` gives its figures")
 
 
 def what_to_quote(

@@ -20,6 +20,7 @@ from mstl.report.plots import charts
 from mstl.report.plots.style import MARK, new_figure
 from mstl.report.quotable import what_to_quote
 from mstl.report.rendering import render_page
+from mstl.report.run_facts import about
 from mstl.report.run_report import RunReport, WorstImages
 from mstl.runtime.durations import in_words
 
@@ -51,7 +52,7 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
         "missing": run.missing,
         **calibration(run),
         "warnings": run.warnings,
-        "weights": run.weights,
+        "about": about(run),
         "settings": {key: value for key, value in run.config.items() if value is not None},
         "unset": [key for key, value in run.config.items() if value is None],
         **cost(run),

@@ -4,7 +4,7 @@ import json
 import os
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ from mstl.evaluation.rejection import RejectorRecord
 from mstl.files import atomic_path
 from mstl.report.plots.grids import image_or_grey
 from mstl.report.quotable import Quotable
+from mstl.report.run_facts import RunFacts
 
 KEPT = "report.npz"
 FORMAT = 4  # of that file
 PLAIN = (
     *("config", "history", "model", "train_count", "seconds", "rejector"),
-    *("weights", "validated_on", "test_images", "trials", "cost", "engine"),
+    *("weights", "validated_on", "test_images", "trials", "cost", "engine", "image_size"),
 )
 TUPLES = ("warnings", "digests", "missing")  # of texts, which JSON has as lists
 WORST = 12  # images that a page shows
@@ -91,6 +92,8 @@ class RunReport:
         trials: Pairs of a weight decay and the loss on held-out training images, where that was so chosen.
         cost: What the run has cost, as :meth:`mstl.training.run_cost.RunCost.to_dict` gives it; None if unknown.
         engine: What computed the frozen layers and the validation, as a text; "" if unknown.
+        image_size: Side of the images as the model gets them, in pixels; None if unknown.
+        facts: What is recorded of it besides; it is read from the run's folder, not kept in ``report.npz``.
     """
 
     name: str
@@ -113,6 +116,8 @@ class RunReport:
     trials: Sequence[Sequence[float]] = ()
     cost: dict[str, Any] | None = None
     engine: str = ""
+    image_size: int | None = None
+    facts: RunFacts = field(default_factory=RunFacts)
 
     def worst_images(self) -> WorstImages:
         """The images that are shown, read from their files if they are not given."""

@@ -44,6 +44,8 @@ class RunRecord:
         engine: What computed the frozen layers and the validation.
         head: How the weight decay was chosen; None where the settings gave it.
         cost: What the run had cost when this was written.
+        date: The day on which the run was started (UTC), such as "2026-11-25".
+        mstl: The version that started it.
     """
 
     manifest: str | None = None
@@ -54,6 +56,8 @@ class RunRecord:
     engine: Choice | None = None
     head: HeadRecord | None = None
     cost: RunCost | None = None
+    date: str | None = None
+    mstl: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""

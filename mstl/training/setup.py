@@ -3,11 +3,13 @@
 import dataclasses
 import logging
 import os
+from datetime import datetime, timezone
 from os import PathLike
 from pathlib import Path
 
 import mindspore as ms
 
+import mstl
 from mstl.config import TrainConfig
 from mstl.data.dataset import ImageSet
 from mstl.data.load_data import DataSplits, load_splits
@@ -101,14 +103,15 @@ def new_splits(data: str, config: TrainConfig) -> DataSplits:
     Raises:
         MstlError: The data cannot be used.
     """
-    lists = (config.path_column, config.label_column, config.images)
+    lists = (config.path_column, config.label_column, config.images, config.group_column)
     return load_splits(data, config.val, config.val_split, config.seed, config.strict, *lists)
 
 
 def new_record(splits: DataSplits, source: WeightsSource) -> RunRecord:
     """What a new run notes of what it uses."""
     digest, test_images = Manifest.of(*splits).digest, 0 if splits.test is None else len(splits.test)
-    return RunRecord(digest, os.getcwd(), source, splits.validated_on, test_images)
+    date = datetime.now(timezone.utc).date().isoformat()
+    return RunRecord(digest, os.getcwd(), source, splits.validated_on, test_images, date=date, mstl=mstl.__version__)
 
 
 def recorded_precision(saved: SavedRun | None) -> str | None:

@@ -64,7 +64,7 @@ def test_the_figure_is_printed_kept_and_shown(parts, run):
     record = json.loads((folder / "config.json").read_text())["record"]
     assert (record["validated_on"], record["test_images"]) == ("val", 3)
     assert "is the figure to quote" in page(folder) and "to quote; 3 images" in page(folder)
-    assert "flatters" not in page(folder) and "Pretrained weights: none (random)" in page(folder)
+    assert "flatters" not in page(folder) and "Pretrained weights none (random)" in page(folder)
     figures = Quotable.of(test, kept["epoch"])
     assert load_run_report(folder).test == read_test(folder, kept["epoch"]) == figures
     assert read_test(folder, kept["epoch"] + 1) is None, "of another best epoch"

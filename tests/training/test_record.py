@@ -1,6 +1,7 @@
 """A run records which weights it loaded."""
 
 import json
+from datetime import datetime, timezone
 
 import pytest
 
@@ -44,6 +45,7 @@ def test_default_weights_are_recorded_by_tag_file_and_digest(here, photos, tmp_p
     kept = recorded(tmp_path / "run")
     assert kept["weights"] == {"tag": "resnet18.mstl", "file": str(here), "sha256": digest(here)}
     assert (kept["validated_on"], kept["test_images"]) == ("val", 0)
+    assert (kept["date"], kept["mstl"]) == (datetime.now(timezone.utc).date().isoformat(), mstl.__version__)
     assert json.loads((tmp_path / "run" / "config.json").read_text())["weights"] == "default"
     assert f"weights resnet18.mstl (mstl_resnet18.ckpt, SHA-256 {digest(here)})" in caplog.text
     here.write_bytes(b"another file")
