@@ -6,6 +6,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from mstl.serving.chunk_limit import MEAN, ChunkLimit
 from mstl.serving.guard import HEADER_BYTES
 from mstl.serving.outer import SAFE
 from mstl.serving.problems import MEDIA_TYPE, Problem
@@ -28,6 +29,7 @@ class Connection(H11Protocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.conn: ChunkLimit = ChunkLimit(h11.SERVER, self.config.h11_max_incomplete_event_size or HEADER_BYTES)
         self.begins: asyncio.TimerHandle | None = None
         self.ends = False
 
@@ -66,7 +68,11 @@ class Connection(H11Protocol):
             self.make_last()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP, or has headers that are too long."""
+        """Answer what is no HTTP, or has headers that are too long, or chunks that are too small."""
+        if self.conn.is_exceeded:
+            hint = f"send chunks of at least {MEAN} bytes, or a Content-Length"
+            self.refuse(Problem(400, "the body comes in too many tiny chunks", hint))
+            return
         hint = f"send HTTP/1.1, with headers of less than {HEADER_BYTES // 1024} kB"
         self.refuse(Problem(400, "this is not a request that can be read", hint))
 
