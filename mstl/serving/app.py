@@ -1,7 +1,7 @@
 """The app: the routes of the API and of the page, and what surrounds them all."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request
@@ -11,11 +11,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 import mstl
 from mstl.serving import api_description as described
 from mstl.serving.bearer import Bearer
-from mstl.serving.counters import MEDIA_TYPE
+from mstl.serving.counters import MEDIA_TYPE, Counters
 from mstl.serving.guard import Guard
 from mstl.serving.lingering import Lingering
 from mstl.serving.outer import Outer
-from mstl.serving.page_files import INDEX, page_files
+from mstl.serving.page_files import INDEX, PageFile, page_files
 from mstl.serving.problems import Problem, answer_problems, busy
 from mstl.serving.serve_settings import ServeSettings
 from mstl.serving.served_model import ServedModel
@@ -53,7 +53,19 @@ def create_app(model: ServedModel, settings: ServeSettings) -> FastAPI:
     )
     app.include_router(model_routes(service))
     app.include_router(state_routes(service))
-    app.include_router(page_routes())
+    app.include_router(page_routes(page_files("page")))
+    surround(app, settings, service.counters)
+    return app
+
+
+def surround(app: FastAPI, settings: ServeSettings, counters: Counters) -> None:
+    """Put around an app what is the same for all: who may use it, safe headers, and problems as answers.
+
+    Args:
+        app: Its routes are there.
+        settings: Who may use it.
+        counters: Count its requests.
+    """
     answer_problems(app)
     if settings.token is not None:
         app.add_middleware(Bearer, token=settings.token)
@@ -68,8 +80,7 @@ def create_app(model: ServedModel, settings: ServeSettings) -> FastAPI:
         )
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(Lingering)
-    app.add_middleware(Outer, counters=service.counters)  # the last one comes first
-    return app
+    app.add_middleware(Outer, counters=counters)  # the last one comes first
 
 
 def model_routes(service: Service) -> APIRouter:
@@ -164,10 +175,13 @@ def state_routes(service: Service) -> APIRouter:
     return router
 
 
-def page_routes() -> APIRouter:
-    """The page and its files, which are all in memory."""
+def page_routes(files: Mapping[str, PageFile]) -> APIRouter:
+    """The page and its files, which are all in memory.
+
+    Args:
+        files: From :func:`mstl.serving.page_files.page_files`.
+    """
     router = APIRouter(include_in_schema=False)
-    files = page_files()
 
     @router.api_route("/", methods=["GET", "HEAD"])
     async def index() -> Response:

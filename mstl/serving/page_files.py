@@ -21,11 +21,16 @@ class PageFile(NamedTuple):
     media_type: str
 
 
-def page_files() -> dict[str, PageFile]:
-    """The files of the page by their names, INDEX among them."""
+def page_files(*folders: str) -> dict[str, PageFile]:
+    """The files of a page by their names, INDEX among them.
+
+    Args:
+        folders: In which they lie; of files that are called alike, the last one is taken.
+    """
     found = {}
-    for file in files("mstl.serving").joinpath("page").iterdir():
-        media_type = MEDIA_TYPES.get("." + file.name.rpartition(".")[2])
-        if media_type is not None and file.is_file():
-            found[file.name] = PageFile(file.read_bytes(), media_type)
+    for folder in folders:
+        for file in files("mstl.serving").joinpath(folder).iterdir():
+            media_type = MEDIA_TYPES.get("." + file.name.rpartition(".")[2])
+            if media_type is not None and file.is_file():
+                found[file.name] = PageFile(file.read_bytes(), media_type)
     return found

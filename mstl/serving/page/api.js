@@ -17,10 +17,12 @@ export class Problem extends Error {
 }
 
 // Sends a request, and again while the server is busy or once the reader has given a token.
-export async function ask(path, { query = {}, body, signal, onBusy } = {}) {
+export async function ask(path, { query = {}, body, json, method, signal, onBusy } = {}) {
+  const request = { method: method ?? (body || json ? "POST" : "GET"), body, signal };
+  if (json) request.body = JSON.stringify(json);
   for (let tries = 1; ; ) {
     const sent = token.value;
-    const response = await send(address(path, query), body, sent, signal);
+    const response = await send(address(path, query), request, sent);
     if (response.ok) return response;
     if (response.status === 401 && (await token.replaced(sent))) continue;
     if (response.status !== 503 || tries === TRIES) throw await problemOf(response);
@@ -37,21 +39,21 @@ export function address(path = "", query = {}) {
   return url.href;
 }
 
-async function send(url, body, bearer, signal) {
+async function send(url, request, bearer) {
   const headers = bearer ? { Authorization: `Bearer ${bearer}` } : {};
-  if (body) headers["Content-Type"] = "application/octet-stream"; // whatever the file is called, it is one body
+  if (request.body) headers["Content-Type"] = "application/octet-stream"; // whatever a file is called, it is one body
   try {
-    return await fetch(url, { method: body ? "POST" : "GET", body, headers, signal, cache: "no-store" });
+    return await fetch(url, { ...request, headers, cache: "no-store" });
   } catch (error) {
-    if (signal?.aborted) throw error;
-    throw new Problem(await whyNotSent(body), true);
+    if (request.signal?.aborted) throw error;
+    throw new Problem(await whyNotSent(request.body), true);
   }
 }
 
 // To the browser a file that has changed or is gone looks like a server that does not answer.
 async function whyNotSent(body) {
   try {
-    await body?.slice(0, 1).arrayBuffer();
+    if (body instanceof Blob) await body.slice(0, 1).arrayBuffer();
   } catch {
     return { word: "file_gone", hint: "file_gone_hint" };
   }

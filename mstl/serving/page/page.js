@@ -3,12 +3,12 @@
 import { showLines, showModel } from "./about.js";
 import { Problem, ask, pool, token } from "./api.js";
 import { Card } from "./card.js";
+import { askForToken, hear } from "./dialogs.js";
 import { droppedFiles } from "./dropped.js";
-import { keepLanguage, phrase, preferredLanguage, say, speak, tell } from "./words.js";
+import { keepLanguage, preferredLanguage, say, speak, tell } from "./words.js";
 
 const AT_ONCE = 4; // requests: a browser has six connections to a server, and the rest of the page needs some
 const SILENCE = 400; // ms in which answers are gathered before they are read out
-const SAID_KEPT = 20; // lines that have been read out
 const SAID_EACH = 3; // answers that are read out one by one; of more, only how many there are
 
 const find = (selector) => document.querySelector(selector);
@@ -142,14 +142,6 @@ function readOut() {
   else if (done.length) hear(...done.map((card) => card.said));
 }
 
-// Has a screen reader say something: a line of its own in a log, so that nothing takes the place of what is still unsaid.
-function hear(...told) {
-  const line = document.createElement("p");
-  line.textContent = told.map(({ word, values }) => phrase(word, values)).join(" ");
-  find("#said").append(line);
-  if (find("#said").children.length > SAID_KEPT) find("#said").firstElementChild.remove();
-}
-
 function counts() {
   const done = [...cards].filter((card) => card.state !== "waiting");
   return { done: done.length, count: cards.size };
@@ -180,23 +172,5 @@ function clear() {
   find("#choose").focus();
 }
 
-token.dialog = (wasRefused) => {
-  const dialog = find("#token");
-  const [input, problem] = [dialog.querySelector("input"), dialog.querySelector(".problem")];
-  input.value = "";
-  dialog.returnValue = "";
-  problem.hidden = !wasRefused;
-  if (wasRefused) say(problem, "token_refused");
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue || null), { once: true });
-  });
-};
-
-find("#token form").addEventListener("submit", (event) => {
-  event.preventDefault(); // nothing is sent: the page's requests carry the token from now on
-  find("#token").close(find("#token input").value);
-});
-find("#token .cancel").addEventListener("click", () => find("#token").close());
-
+token.dialog = askForToken;
 start();
