@@ -63,6 +63,9 @@ class TrainConfig:
     path_column: str | None = option(None, "Data", "Column of the paths in a list, where it is not found by itself.")
     label_column: str | None = option(None, "Data", "Column of the labels in a list, where it is not found by itself.")
     images: str | None = option(None, "Data", "Folder in which the paths of a list start; by default that of the list.")
+    group_column: str | None = option(
+        None, "Data", "Column of a list whose values, such as patients, are never divided between parts or folds."
+    )
     val_split: float = option(0.2, "Data", "Share of images to validate on, if the data has no validation split.")
     strict: bool = option(False, "Data", "Refuse to train on data in which `mstl data check` finds errors.")
     recipe: RecipeName = option("auto", "Main", "Recipe: named settings, which the other options override.")

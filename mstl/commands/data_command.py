@@ -51,7 +51,7 @@ def get(name: str) -> None:
 @shared.command_of(main)
 @click.argument("data")
 @click.option("--val", help="Validation data (folder, list or archive), in place of DATA's own.")
-@shared.list_options
+@shared.grouped_list_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -64,9 +64,9 @@ def check(data: str, val: str | None, lists: "ListOptions", out: Path, quarantin
     """Check DATA for problems; exit code 3 if it has errors that must be fixed, or `mstl train` would refuse it.
 
     Finds files that are unusable or unusual, the same image (exactly or nearly) in two of the parts (train, val, test)
-    or under two labels, classes that are too small, imbalanced or missing from one part or are probably none, and
-    images that hardly show what they should: blank, tiny or narrow ones, placeholders and drawings, 12 bits stored in
-    16, transparency that hides the picture.
+    or under two labels, groups of a list in two parts, classes that are too small, imbalanced or missing from one part
+    or are probably none, and images that hardly show what they should: blank, tiny or narrow ones, placeholders and
+    drawings, 12 bits stored in 16, transparency that hides the picture.
     """
     from mstl.data.checking.check_summary import summary, write_csv
     from mstl.data.checking.checks import check_dataset
@@ -104,7 +104,7 @@ def check(data: str, val: str | None, lists: "ListOptions", out: Path, quarantin
 @shared.command_of(main)
 @click.argument("src")
 @click.argument("out", type=click.Path(path_type=Path))
-@shared.list_options
+@shared.grouped_list_options
 @click.option("--val-split", default=0.2, show_default=True, help="Share of each class to validate on.")
 @click.option("--seed", default=1, show_default=True, help="Random seed of the split.")
 @click.option("--link", is_flag=True, help="Make symbolic links instead of copies.")

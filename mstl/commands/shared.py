@@ -7,7 +7,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -178,12 +178,23 @@ def engine_options(function: Function) -> Function:
 
 def list_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options about lists of the commands that take data; the command gets a ListOptions called ``lists``."""
+    return with_list_options(function, ("path_column", "label_column", "images"))
+
+
+def grouped_list_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, with the column of groups."""
+    return with_list_options(function, ("path_column", "label_column", "group_column", "images"))
+
+
+def with_list_options(function: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
+    """Give a command the options of :class:`ListOptions` that have these names."""
 
     @functools.wraps(function)
-    def run(path_column: str | None, label_column: str | None, images: str | None, **arguments: Any) -> Any:
-        return function(lists=ListOptions(path_column, label_column, images), **arguments)
+    def run(**arguments: Any) -> Any:
+        lists = ListOptions(**{name: arguments.pop(name) for name in names})
+        return function(lists=lists, **arguments)
 
-    for name in ("images", "label_column", "path_column"):
+    for name in reversed(names):
         help_text = TrainConfig.__dataclass_fields__[name].metadata["help"]
         run = click.option(f"--{name.replace('_', '-')}", name, help=help_text)(run)
     return run

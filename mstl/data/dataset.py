@@ -28,7 +28,8 @@ class ImageSet:
             ImageFolderDataset; None otherwise.
         warnings: What is wrong with the data, one text each; only of training images.
         left_out: The files of the dataset that are not used; only of training images.
-        groups: A number for each image, which versions of one picture share; only of training images.
+        groups: A number for each image, which versions of one picture share, and images that a list puts into one
+            group, in all sets of a run; None if it is not known.
     """
 
     samples: tuple[Sample, ...]

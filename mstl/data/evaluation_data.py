@@ -66,7 +66,8 @@ class RunData:
             manifest = Manifest.read(path)
             if manifest.digest != record["manifest"]:
                 manifest, unknown = None, f"{path} is not that of the run, or has been changed"
-        lists = ListOptions(config.get("path_column"), config.get("label_column"), config.get("images"))
+        columns = config.get("path_column"), config.get("label_column"), config.get("images")
+        lists = ListOptions(*columns, group_column=config.get("group_column"))
         directory = record.get("directory")
         return cls(tuple(metadata["classes"]), config["data"], config["val"], lists, directory, manifest, unknown)
 

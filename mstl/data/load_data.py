@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -51,6 +51,7 @@ def load_data(
     path_column: str | None = None,
     label_column: str | None = None,
     images: str | os.PathLike[str] | None = None,
+    group_column: str | None = None,
 ) -> tuple[ImageSet, ImageSet]:
     """Load a dataset by name, folder, list or archive.
 
@@ -69,6 +70,7 @@ def load_data(
         strict: Whether to refuse a dataset with errors.
         path_column, label_column: Columns of a list; None to find them by their names and content.
         images: The folder in which the paths of a list start; None for that of the list.
+        group_column: Column of a list whose values, such as patients, are not divided by that split.
 
     Returns:
         Images to train on and images to validate on, with the same classes: those of the training images. Files that
@@ -77,7 +79,7 @@ def load_data(
     Raises:
         MstlError: Nothing has that name; or there are no images, fewer than two classes, or classes that do not match.
     """
-    splits = load_splits(data, val, val_split, seed, strict, path_column, label_column, images)
+    splits = load_splits(data, val, val_split, seed, strict, path_column, label_column, images, group_column)
     return splits.train, splits.val
 
 
@@ -90,12 +92,15 @@ def load_splits(
     path_column: str | None = None,
     label_column: str | None = None,
     images: str | os.PathLike[str] | None = None,
+    group_column: str | None = None,
 ) -> DataSplits:
     """Load a dataset with its test split, if it has one besides images to validate on (``val/`` and ``test/``).
 
     Arguments and errors are those of :func:`load_data`.
     """
-    lists = ListOptions(path_column, label_column, None if images is None else os.fspath(images))
+    lists = ListOptions(
+        path_column, label_column, None if images is None else os.fspath(images), group_column=group_column
+    )
     checked = check_dataset(find_dataset(data, val, lists))
     warnings = log_warnings(checked)
     if strict:
@@ -136,15 +141,17 @@ def divided(
     if found.val is None:
         samples, held_out = split_samples(samples, checked.groups, val_split, seed, found.train.where)
         train = ImageSet(samples, classes, None, warnings, left_out, groups_of(samples, checked))
-        return DataSplits(train, ImageSet(held_out, classes, None, warnings), test, "split")
+        val_set = ImageSet(held_out, classes, None, warnings, groups=groups_of(held_out, checked))
+        return DataSplits(train, val_set, test, "split")
     folder = folder_for_mindspore(found.train.folder, samples, classes)
     train = ImageSet(samples, classes, folder, warnings, left_out, groups_of(samples, checked))
     val_set = held_out_set(found.val, checked.usable["val"], classes)
+    val_set = replace(val_set, groups=groups_of(val_set.samples, checked))
     return DataSplits(train, val_set, test, "test" if found.val_is_test else "val")
 
 
 def groups_of(samples: Sequence[Sample], checked: CheckedDataset) -> tuple[int, ...]:
-    """A number for each sample, which versions of one picture share."""
+    """A number for each sample, which versions of one picture share, and images that a list puts into one group."""
     return tuple(checked.groups[sample.path] for sample in samples)
 
 

@@ -10,7 +10,7 @@ from mstl.data.checking.checks import CheckedDataset
 from mstl.data.checking.messages import log_warnings
 from mstl.data.dataset import ImageSet, folder_for_mindspore
 from mstl.data.finding.known_datasets import KNOWN
-from mstl.data.load_data import left_out_files
+from mstl.data.load_data import groups_of, left_out_files
 from mstl.data.manifest import Manifest, ManifestRow
 from mstl.data.samples import Sample
 
@@ -107,7 +107,7 @@ class RecordedData:
             samples = tuple(sample for sample in self.samples if sample is not None and sample.split == name)
             split = self.checked.found.splits.get(name)
             folder = None if split is None else folder_for_mindspore(split.folder, samples, classes)
-            sets[name] = ImageSet(samples, tuple(classes), folder)
+            sets[name] = ImageSet(samples, tuple(classes), folder, groups=groups_of(samples, self.checked))
         sets["train"] = replace(sets["train"], warnings=warnings, left_out=left_out_files(self.checked))
         return sets
 

@@ -35,6 +35,8 @@ class Sample:
         label: Name of its class.
         split: "train", "val" or "test".
         relative_path: Path below the class folder; for a list, the file's name.
+        group: What the group column of a list says, such as a patient: images that share it are never divided; "" for
+            none.
         scan: What reading the file has shown; None until it has been read.
     """
 
@@ -43,6 +45,7 @@ class Sample:
     split: str
     relative_path: str
     scan: ScanResult | None = None
+    group: str = ""
 
     @property
     def digest(self) -> str:

@@ -1,8 +1,10 @@
 """Split: divide samples into those to train on and those to validate on."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,10 +51,12 @@ def stratified(
         labels: The class of each image.
         share: From 0 to 1, both excluded.
         seed: Another seed chooses other images.
-        groups: The group of each image: versions of one picture, which are kept together. None: each on its own.
+        groups: The group of each image: versions of one picture, or images of one patient, which are kept together,
+            also if they are of several classes. None: each on its own.
 
     Returns:
-        (N,) true for validation. A class with two groups or more has one on each side, whatever the share.
+        (N,) true for validation. A class with two groups or more has one on each side, whatever the share, unless all
+        its groups have images of other classes, too; one is always left to train on.
 
     Raises:
         MstlError: The share is out of its range.
@@ -61,17 +65,34 @@ def stratified(
         raise MstlError(f"val_split must be between 0 and 1, not {share}")
     classes = np.asarray(labels)
     group_of = np.arange(len(classes)) if groups is None else np.asarray(groups)
-    chosen = np.zeros(len(classes), bool)
-    for number, label in enumerate(np.unique(classes)):
+    members_of, classes_in = indexed(group_of, classes)
+    left = Counter(label for inside in classes_in.values() for label in inside)  # groups to train on, of each class
+    chosen, decided = np.zeros(len(classes), bool), set[int]()
+    for number, label in enumerate(np.unique(classes).tolist()):
         members = np.flatnonzero(classes == label)
-        _, first, group = np.unique(group_of[members], return_index=True, return_inverse=True)
-        group = np.argsort(np.argsort(first))[group]  # numbered by first appearance, whatever the given numbers
+        names = list(dict.fromkeys(group_of[members].tolist()))  # by first appearance, whatever the given numbers
         wanted = max(1, round(share * len(members)))
-        order = np.random.default_rng([seed, number]).permutation(len(first))
+        order = np.random.default_rng([seed, number]).permutation(len(names))
+        count = int(chosen[members].sum())
         for pick in order[:-1]:  # the last group stays for training
-            more = group == pick
-            if chosen[members].sum() + more.sum() <= wanted or not chosen[members].any():
-                chosen[members[more]] = True
-            if chosen[members].sum() >= wanted:
+            if count >= wanted:
                 break
+            inside = classes_in[names[pick]]
+            if names[pick] in decided or any(left[each] < 2 for each in inside):
+                continue
+            if count + inside[label] <= wanted or not count:
+                chosen[members_of[names[pick]]] = True
+                left.subtract(inside.keys())
+                count += inside[label]
+        decided.update(names)
     return chosen
+
+
+def indexed(
+    group_of: NDArray[Any], classes: NDArray[Any]
+) -> tuple[dict[int, NDArray[np.intp]], dict[int, Counter[Any]]]:
+    """Of each group, the indices of its images, and how many it has of each class."""
+    order = np.argsort(group_of, kind="stable")
+    names, starts = np.unique(group_of[order], return_index=True)
+    members = dict(zip(names.tolist(), np.split(order, starts[1:]), strict=True))
+    return members, {name: Counter(classes[inside].tolist()) for name, inside in members.items()}

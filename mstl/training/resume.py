@@ -166,7 +166,7 @@ class SavedRun:
                 f"cannot resume {self.folder}: the images that it was started with are unknown ({run.unknown}); "
                 "start a new run"
             )
-        lists = ListOptions(config.path_column, config.label_column, config.images)
+        lists = ListOptions(config.path_column, config.label_column, config.images, group_column=config.group_column)
         recorded = run.find(config.data or run.data, config.val, lists)
         if recorded.differs:
             raise MstlError(

@@ -54,6 +54,7 @@ ELSEWHERE = {  # option: the test that shows its effect
     "val_split": "data/test_load_data.py::test_a_folder_of_classes_is_split",
     "path_column": "data/test_lists.py::test_images_in_several_folders_and_a_named_column",
     "label_column": "data/test_lists.py::test_a_named_column_is_used_though_another_is_called_label",
+    "group_column": "data/test_list_groups.py::test_a_group_is_not_divided_by_the_split",
     "images": "data/test_lists.py::test_images_elsewhere",
     "strict": "data/test_checks.py::test_unusable_files",
     "cache": "features/test_extractor.py::test_training_is_the_same_with_and_without",

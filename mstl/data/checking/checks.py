@@ -1,10 +1,10 @@
 """check_dataset: read every file of a dataset and find what is wrong with it."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mstl.data.checking.findings import SEVERITIES, Finding, class_problems, repeated_images
+from mstl.data.checking.findings import SEVERITIES, Finding, class_problems, divided_groups, repeated_images
 from mstl.data.checking.near_duplicates import near_duplicates
 from mstl.data.checking.scan_cache import ScanCache
 from mstl.data.checking.subfolders import subfolder_findings
@@ -21,7 +21,8 @@ class CheckedDataset:
         usable: The samples of each split ("train", "val", "test") that can be used, each with its scan.
         faults: The scans of the files that cannot be used, by path.
         findings: What is wrong or unusual, by severity.
-        groups: A number for each usable file, by path, that versions of one picture share.
+        groups: A number for each usable file, by path, that versions of one picture share, and images that a list puts
+            into one group.
     """
 
     found: FoundDataset
@@ -65,10 +66,18 @@ def check_dataset(found: FoundDataset) -> CheckedDataset:
     findings += [Finding(*oddity) for split in found.splits.values() for oddity in split.oddities]
     findings += repeated_images(usable, pairs)
     findings += class_problems(usable)
+    findings += divided_groups(usable)
     findings += subfolder_findings(found.train)
     findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), finding.problem))
-    group = groups(digests, pairs)
+    group = groups(digests, [*pairs, *listed_together(usable)])
     return CheckedDataset(found, usable, faults, findings, {path: group[scan.digest] for path, scan in images.items()})
+
+
+def listed_together(usable: Mapping[str, Sequence[Sample]]) -> Iterator[tuple[str, str]]:
+    """Pairs of digests of images that a list puts into one group: each with the first one of the group."""
+    first: dict[str, str] = {}
+    for sample in (sample for samples in usable.values() for sample in samples if sample.group):
+        yield first.setdefault(sample.group, sample.digest), sample.digest
 
 
 def groups(digests: Sequence[str], pairs: Sequence[tuple[str, str]]) -> dict[str, int]:
@@ -76,7 +85,7 @@ def groups(digests: Sequence[str], pairs: Sequence[tuple[str, str]]) -> dict[str
 
     Args:
         digests: All different.
-        pairs: Those of near duplicates.
+        pairs: Those that belong together.
     """
     above = {digest: digest for digest in digests}  # another version of the same picture, or itself
 

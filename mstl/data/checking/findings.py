@@ -18,7 +18,7 @@ ERRORS = (
     *("case", "unknown_class", "refused"),
 )
 WARNINGS = (
-    *("not_an_image", "duplicate", "loose", "loop", "few", "imbalance", "not_validated", "not_tested"),
+    *("not_an_image", "duplicate", "loose", "loop", "few", "imbalance", "divided_group", "not_validated", "not_tested"),
     *("same_folders", "hidden", "dark", "blank", "graphic", "tiny", "narrow"),
 )
 
@@ -105,6 +105,18 @@ def class_problems(usable: Mapping[str, Sequence[Sample]]) -> Iterator[Finding]:
             yield Finding("", "unknown_class", f"class {name} has {counts[name]} {word} images but none to train on")
         for name in sorted(train.keys() - counts.keys()):
             yield Finding("", "not_validated" if split == "val" else "not_tested", f"class {name} has no {word} image")
+
+
+def divided_groups(usable: Mapping[str, Sequence[Sample]]) -> Iterator[Finding]:
+    """A finding for each group of a list, such as a patient, whose images are not all in one split."""
+    splits: dict[str, dict[str, int]] = {}
+    for sample in (sample for samples in usable.values() for sample in samples if sample.group):
+        counts = splits.setdefault(sample.group, {})
+        counts[sample.split] = counts.get(sample.split, 0) + 1
+    for group, counts in splits.items():
+        if len(counts) > 1:
+            told = " and ".join(f"{number} {USED[split]}" for split, number in counts.items())
+            yield Finding("", "divided_group", f"of the images of the group {group}, {told}")
 
 
 def case_key(name: str) -> str:

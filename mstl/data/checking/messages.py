@@ -14,6 +14,7 @@ SAID = {  # before training, each in one line; `mstl data check` says more
     "near_leak": "held-out images look like ones that are trained or validated on",
     "two_labels": "images have two labels",
     "near_two_labels": "images look like ones with another label",
+    "divided_group": "groups are divided between the parts, so that the accuracy will look better than it is",
     "case": "classes differ only in how they are written",
     "loose": "images have no label, as they lie outside the class folders",
     "loop": "links lead back to a folder they are in, and are not followed",

@@ -12,6 +12,7 @@ from mstl.data.finding.found import Split
 from mstl.data.finding.lists.column_names import plain
 from mstl.data.finding.lists.list_columns import HEADER, find_columns, named_columns
 from mstl.data.finding.lists.list_dialect import Table, read_table
+from mstl.data.finding.lists.list_groups import find_groups
 from mstl.data.finding.lists.list_labels import class_names, one_hot_label, refuse_several
 from mstl.data.finding.lists.list_options import FOUND, ListOptions
 from mstl.data.finding.lists.list_parts import find_parts, part_of_list
@@ -33,11 +34,13 @@ class Row:
         path: As written, or where the image is: relative to the folder of the list, or absolute.
         label: As written.
         split: "train", "val" or "test"; "" if no column says it.
+        group: As written in the group column; "" if there is none.
     """
 
     path: str
     label: str
     split: str = ""
+    group: str = ""
 
 
 def read_rows(file: Path, options: ListOptions = FOUND, quiet: bool = False) -> list[Row]:
@@ -93,26 +96,36 @@ def exists(file: Path, row: Row) -> bool:
 
 def rows_of(file: Path, text: str, options: ListOptions) -> tuple[list[Row], list[str]]:
     """The rows of a list's text, and what was guessed."""
-    titles = {plain(name) for name in (options.path_column, options.label_column) if name}
+    named = (options.path_column, options.label_column, options.group_column)
+    titles = {plain(name) for name in named if name}
     table = read_table(file, text, lambda name: plain(name) in titles)
     if not table.rows:
         if table.header or file.suffix.lower() == ".txt":
             raise MstlError(f"the list {file} has no lines of `path label`")
         raise MstlError(f"{file} must begin with the header {HEADER}, not with nothing")
     own = named_columns(file, table, options)
-    parts = find_parts(file, table, [column for column in own if column is not None])
+    groups = find_groups(file, table, own, options)
+    parts = find_parts(file, table, [column for column in (*own, *groups.columns) if column is not None])
 
+    others = (*parts.columns, *groups.columns)
     columns = find_columns(
-        file, table, own, parts.columns, lambda paths: PathFinder(file, paths, options.images).leads_to_images
+        file, table, own, others, lambda paths: PathFinder(file, paths, options.images).leads_to_images
     )
     labelled = [labelled_row(file, table, number, cells, columns.path, columns.labels) for number, cells in table.rows]
     kept = [(row, index) for index, row in enumerate(labelled) if row is not None]
-    rows = [dataclasses.replace(row, split=parts.parts[index] if parts.parts else "") for row, index in kept]
+    rows = [
+        dataclasses.replace(
+            row,
+            split=parts.parts[index] if parts.parts else "",
+            group=groups.groups[index] if groups.groups else "",
+        )
+        for row, index in kept
+    ]
     if not rows:
         raise MstlError(f"the list {file} has no lines of `path label`")
     refuse_several(file, (row.label for row in rows))
     completed, note = complete(file, rows, options)
-    return completed, [*table.notes, *columns.notes, *parts.notes, *note]
+    return completed, [*table.notes, *columns.notes, *parts.notes, *groups.notes, *note]
 
 
 def labelled_row(
@@ -175,7 +188,9 @@ def samples_of_list(file: Path, rows: Sequence[Row], split: str, chosen: Sequenc
     """
     names, order = class_names(file, [row.label for row in rows])
     samples = tuple(
-        Sample(os.path.join(file.parent, row.path), names[row.label], split, os.path.basename(row.path))
+        Sample(
+            os.path.join(file.parent, row.path), names[row.label], split, os.path.basename(row.path), group=row.group
+        )
         for row in (rows if chosen is None else chosen)
     )
     return Split(file, samples, None, order)
