@@ -7,7 +7,7 @@ import click
 import mstl
 
 COMMANDS = (
-    *("train", "evaluate", "predict", "serve", "visualize", "report", "card"),
+    *("train", "evaluate", "predict", "serve", "visualize", "report", "card", "review"),
     *("lr-find", "data", "weights", "convert", "export", "benchmark", "cache", "doctor"),
 )
 

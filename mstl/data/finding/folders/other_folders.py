@@ -21,6 +21,7 @@ SYSTEM = {
 # Where training programs write. A class may be called so, but then it has images and not only folders of them
 OUTPUT = {"runs", "checkpoints", "wandb", "mlruns", "lightning_logs", "tb_logs"}
 SETTINGS = "config.json"
+EXCLUDED = "-excluded"  # what a review has excluded lies beside the data, in a folder of its name and this
 OF_A_RUN = ("best.ckpt", "last.ckpt", "history.csv", "history.json", "manifest.csv")
 
 
@@ -29,6 +30,8 @@ def why_no_data(folder: str | os.PathLike[str]) -> str:
     name = os.path.basename(folder).lower()
     if name in SYSTEM:
         return "of the system or another program"
+    if name.endswith(EXCLUDED) and os.path.isdir(os.fspath(folder)[: -len(EXCLUDED)]):
+        return "excluded by a review"
     if holds_run(folder):
         return "a training run"
     images, runs = contents(folder)

@@ -15,7 +15,8 @@ from mstl.data.image_files import has_image_suffix, printable
 logger = logging.getLogger("mstl")
 SHOWN = 5  # folders that are named in one message
 DOCUMENTS = re.compile(
-    r"(readme|licen[cs]e|copying|notice|thumbs\.db|desktop\.ini|icon\r).*|.*\.(md|rst|html?|pdf|docx?)", re.I
+    r"(review\.csv|readme|licen[cs]e|copying|notice|thumbs\.db|desktop\.ini|icon\r).*|.*\.(md|rst|html?|pdf|docx?)",
+    re.I,
 )
 
 

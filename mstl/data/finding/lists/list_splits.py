@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from pathlib import Path
 
 from mstl.data.finding.folders.folder import visible
@@ -19,6 +20,8 @@ logger = logging.getLogger("mstl")
 USUAL = ("train", "training", "val", "valid", "validation", "test")  # lists called otherwise must have images
 TABLES = (".csv", ".tsv")  # a .txt that is not called after a part may be anything
 ANSWERS = ("submission", "submit")  # in names of lists that a competition wants to have filled in
+DECISIONS = ("review.csv", "path,sha256,decision,")  # of `mstl review`, in the folder of the data; how it begins
+REVIEWED = re.compile(r"-reviewed(-\d+)?$")  # the stem of the list that it writes ends so
 SHARE = 0.5  # of the images in their folders, that a list must name if it is not called after a part
 NO_LIST = "it is something else"
 PARTS: tuple[Part, ...] = ("train", "val", "test")
@@ -109,10 +112,18 @@ def tables(folder: Path, options: ListOptions = FOUND) -> list[Path]:
 
 
 def all_tables(folder: Path) -> list[Path]:
-    """The tables in a folder, but for answers of a competition that are to be filled in."""
+    """The tables in a folder, but for answers of a competition that are to be filled in, and what a review writes."""
     names = [name for name in visible(folder) if Path(name).suffix.lower() in TABLES]
     files = [folder / name for name in names if not any(word in name.lower() for word in ANSWERS)]
-    return [file for file in files if file.is_file()]
+    return [file for file in files if file.is_file() and not of_a_review(file)]
+
+
+def of_a_review(file: Path) -> bool:
+    """Whether a table holds the decisions of a review, or is the list that these have made of one beside it."""
+    original = REVIEWED.sub("", file.stem)
+    if original != file.stem:
+        return file.with_stem(original).is_file()
+    return file.name == DECISIONS[0] and first_line(file).startswith(DECISIONS[1])
 
 
 def log_unused(folder: Path, options: ListOptions) -> None:
@@ -128,13 +139,21 @@ def log_unused(folder: Path, options: ListOptions) -> None:
 
 def has_usual_header(file: Path) -> bool:
     """Whether a table begins with the columns path and label, whatever follows."""
+    cells = first_line(file).replace(";", ",").replace("\t", ",").split(",")
+    return {"path", "label"} <= {cell.strip().strip('"').lower() for cell in cells}
+
+
+def first_line(file: Path) -> str:
+    """The first line of a table.
+
+    Raises:
+        MstlError: It cannot be read.
+    """
     try:
         with open(file, encoding="utf-8-sig", errors="replace") as stream:
-            header = stream.readline()
+            return stream.readline()
     except OSError as error:
         raise MstlError(f"cannot read the list {file}: {error.strerror or error}") from error
-    cells = header.replace(";", ",").replace("\t", ",").split(",")
-    return {"path", "label"} <= {cell.strip().strip('"').lower() for cell in cells}
 
 
 def lists_images(file: Path, options: ListOptions = FOUND) -> bool:
