@@ -1,6 +1,7 @@
 """Files in forms (multipart/form-data): taken apart in memory; their names are only names, never paths."""
 
 import io
+import logging
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from mstl.serving.problems import Problem
 
 NAME_LENGTH = 255  # characters
 HINT = 'send it as browsers and curl -F "file=@image.jpg" do'
+
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what the answer says, and anybody may send
 
 
 class FormFile(NamedTuple):
