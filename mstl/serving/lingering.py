@@ -9,7 +9,7 @@ import asyncio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-SECONDS = 2.0
+SECONDS = 5.0
 BYTES = 100_000_000
 
 

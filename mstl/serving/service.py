@@ -11,12 +11,12 @@ from mstl.data.opening import UnreadableImage
 from mstl.prediction.image_predictor import Prediction
 from mstl.prediction.prediction_record import record_of
 from mstl.serving.batcher import Batcher
-from mstl.serving.bodies import Room, body_of
 from mstl.serving.collecting import folder_name, keep
 from mstl.serving.counters import Counters
 from mstl.serving.explainer import Explainer
 from mstl.serving.form_files import FormFile, form_files
 from mstl.serving.problems import Problem, unexpected, unreadable
+from mstl.serving.request_bodies import Room, body_of
 from mstl.serving.serve_settings import ServeSettings
 from mstl.serving.served_model import ServedModel
 from mstl.serving.waiting import results_of

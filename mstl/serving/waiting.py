@@ -25,19 +25,21 @@ async def results_of(
         Problem: They take longer.
         ClientDisconnect: Nobody is there any more to answer.
     """
-    all_of_them: asyncio.Future[list[Result | BaseException]] = asyncio.gather(*futures, return_exceptions=True)
-    gone: asyncio.Future[None] = asyncio.ensure_future(is_gone(request))
+    there = asyncio.ensure_future(asyncio.wait(futures))
+    gone = asyncio.ensure_future(is_gone(request))
     try:
-        both: set[asyncio.Future[Any]] = {all_of_them, gone}
-        await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if all_of_them.done():
-            return all_of_them.result()
+        either: set[asyncio.Future[Any]] = {there, gone}
+        await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if there.done():
+            return [future.exception() or future.result() for future in futures]
         if gone.done():
             raise ClientDisconnect
         raise busy(f"there was no answer within {seconds:g} s", 5)
     finally:
+        there.cancel()
         gone.cancel()
-        all_of_them.cancel()
+        for future in futures:
+            future.cancel()
 
 
 async def is_gone(request: Request) -> None:

@@ -1,6 +1,7 @@
 """Limits: bodies that are too large or too slow, too many images at a time, clients that hang up, models that fail."""
 
 import asyncio
+import contextlib
 import gc
 import socket
 import threading
@@ -10,9 +11,9 @@ import pytest
 
 pytest.importorskip("fastapi")
 pytest.importorskip("onnx")
-from mstl.serving import bodies, explainer
+from mstl.serving import explainer, request_bodies
 from mstl.serving.app import create_app
-from mstl.serving.bodies import Room
+from mstl.serving.request_bodies import Room
 from mstl.serving.serve_settings import ServeSettings
 from mstl.serving.served_model import ServedModel
 from tests.serving.color_model import COLORS
@@ -111,19 +112,14 @@ def test_headers_that_come_too_slowly(client, monkeypatch):
 
 def test_connections_are_limited(color_file):
     with client_of(color_file, connections=3) as client:
-        whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         assert client.get("/healthz").status_code == 200  # which keeps its connection
-        answers = []
-        waiting = [
-            threading.Thread(target=lambda: answers.append(exchange(client, b"GET", seconds=1))) for _ in range(2)
-        ]
-        for thread in waiting:
-            thread.start()
-        while (answer := exchange(client, whole)).startswith(b"HTTP/1.1 200 "):
-            continue
-        assert answer.startswith(b"HTTP/1.1 503 ") and b"Retry-After: 5" in answer
-        for thread in waiting:
-            thread.join()
+        with contextlib.ExitStack() as stack:
+            for _ in range(2):
+                stack.enter_context(socket.create_connection(("127.0.0.1", client.base_url.port)))
+            answer = exchange(client, b"")
+            assert answer.startswith(b"HTTP/1.1 503 ") and b"Retry-After: 5" in answer
+            assert client.get("/healthz").status_code == 200
+        whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         assert exchange(client, whole).startswith(b"HTTP/1.1 200 ")
 
 
@@ -149,7 +145,7 @@ def test_room_is_given_in_turn():
 
 
 def test_large_bodies_wait_for_room_and_small_ones_do_not(held, monkeypatch):
-    monkeypatch.setattr(bodies, "SMALL", 1000)
+    monkeypatch.setattr(request_bodies, "SMALL", 1000)
     settings = ServeSettings(max_bytes=10_000, body_seconds=0.5)  # room for 4
 
     async def scenario(app):
