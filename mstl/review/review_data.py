@@ -141,7 +141,8 @@ class ReviewData:
         if decision not in VERDICTS or (bool(new_label) != (decision == "relabel")):
             raise MstlError(f"{decision!r} is no decision: it is one of {', '.join(VERDICTS)}, relabel with a class")
         label = known_name(new_label, self.classes)
-        reason = why_no_class(label, self.classes) if decision == "relabel" else ""
+        is_new = decision == "relabel" and label not in self.classes
+        reason = why_no_class(label, self.classes) if is_new else ""
         if reason:
             raise MstlError(f"the class {printable(label)!r} {reason}: give another")
         if label == image.label:

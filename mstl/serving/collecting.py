@@ -5,22 +5,19 @@ Nothing is written elsewhere, and no name comes from a client but that of a clas
 
 import hashlib
 import os
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
-from mstl.data.finding.folders.part_names import part_of
+from mstl.data.class_names import known_name, why_no_class
 from mstl.data.image_files import SUFFIXES
 from mstl.data.opening import open_image
 from mstl.files import atomic_path
 from mstl.serving.problems import Problem
 
-NAME_LENGTH = 100  # characters of the name of a class
-NAME_BYTES = 255  # of it as a folder
 DIGITS = 20  # of a content's SHA-256, in a file's name
 
 
-def folder_name(label: str, classes: Iterable[str]) -> str:
+def folder_name(label: str, classes: Collection[str]) -> str:
     """The name of the folder for a class, which may be a new one.
 
     Args:
@@ -30,17 +27,10 @@ def folder_name(label: str, classes: Iterable[str]) -> str:
     Raises:
         Problem: It cannot be a folder's name, or would be taken for something else than a class.
     """
-    name = unicodedata.normalize("NFC", label)
-    known = {unicodedata.normalize("NFC", each): each for each in classes}
-    name = known.get(name, name)
-    if not name.strip() or name != name.strip():
-        raise wrong("is empty, or has blanks at its ends")
-    if len(name) > NAME_LENGTH or len(name.encode("utf-8", "surrogatepass")) > NAME_BYTES:
-        raise wrong(f"is longer than {NAME_LENGTH} characters or {NAME_BYTES} bytes")
-    if name[0] in ".~" or set(name) & set("/\\:") or not name.isprintable():
-        raise wrong("cannot be the name of a folder")
-    if part_of(name) is not None and name not in known.values():
-        raise wrong("is the name of a part of a dataset, such as train or test")
+    name = known_name(label, classes)
+    reason = why_no_class(name, classes)
+    if reason:
+        raise wrong(reason)
     return name
 
 

@@ -141,6 +141,16 @@ def test_columns_that_the_user_has_named_and_images_elsewhere(tmp_path):
     assert "three" in new.read_text()
 
 
+def test_a_class_of_a_list_may_have_a_name_that_no_folder_has(tmp_path):
+    for index in range(3):
+        write_image(tmp_path / f"{index}.png", index)
+    (tmp_path / "list.csv").write_text("path,label\n0.png,a/b\n1.png,.c\n2.png,d\n")
+    review = review_of(tmp_path / "list.csv")
+    decide(review, "2.png", "relabel", "a/b")
+    (new,) = apply(review.source).lists
+    assert new.read_text() == "path,label\n0.png,a/b\n1.png,.c\n2.png,a/b\n"
+
+
 def test_a_full_disk_leaves_no_list(tmp_path, monkeypatch):
     source = decide_three(write_list(tmp_path, "table.csv"))
     before, real = tree(tmp_path), moving.move_file
