@@ -56,9 +56,8 @@ class MovesPlan:
         else:
             top = Path(os.path.realpath(folder))
             wanted = excluded_folder(top) / os.path.relpath(source, top)
-        reason = why_not_from(source, Path(os.path.realpath(split.folder), image.label, below)) or why_not_to(
-            wanted.parent, source
-        )
+        direct = self._relative(source) == image.place
+        reason = why_not_from(source, direct) or why_not_to(wanted.parent, source)
         if reason:
             self.problems.append(f"{printable(image.place)} stays: {reason}")
             return
@@ -153,9 +152,14 @@ def excluded_folder(top: Path) -> Path:
     return beside if fits else top / HIDDEN
 
 
-def why_not_from(source: Path, usual: Path) -> str:
-    """Why a file cannot be moved, as the part of a sentence; "" if it can."""
-    if source != usual:
+def why_not_from(source: Path, direct: bool) -> str:
+    """Why a file cannot be moved, as the part of a sentence; "" if it can.
+
+    Args:
+        source: The file, in the folder where it really lies.
+        direct: Whether no link is on the way there from the folder of review.csv.
+    """
+    if not direct:
         return "it lies behind a link, perhaps outside of the data; move it yourself"
     if source.is_symlink() and not os.path.isabs(os.readlink(source)):
         return "it is a link that leads elsewhere from another folder; move it yourself"

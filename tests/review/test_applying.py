@@ -7,6 +7,8 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -314,6 +316,77 @@ def test_links_stay_where_they_are(root, tmp_path):
     assert applied.moved == 1 and (root / "bee" / "absolute.png").is_symlink()
     undo(review.source)
     assert (root / "ant" / "absolute.png").is_symlink()
+
+
+def test_a_part_behind_a_link_stays_and_a_link_to_the_whole_does_not_matter(tmp_path):
+    write_classes(tmp_path / "elsewhere" / "train")
+    root = tmp_path / "data"
+    root.mkdir()
+    (root / "train").symlink_to(tmp_path / "elsewhere" / "train")
+    review = review_of(root)
+    decide(review, "train/ant/0.png", "exclude")
+    before = tree(tmp_path)
+    assert apply(review.source).problems == (
+        "train/ant/0.png stays: it lies behind a link, perhaps outside of the data; move it yourself",
+    )
+    assert tree(tmp_path) == before
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    review = review_of(tmp_path / "link")
+    decide(review, "train/ant/0.png", "exclude")
+    decide(review, "train/ant/1.png", "relabel", "bee")
+    before = tree(tmp_path)
+    assert apply(review.source).moved == 2
+    assert (tmp_path / "elsewhere-excluded" / "train" / "ant" / "0.png").exists()
+    assert apply(review.source).moved == 0
+    undo(review.source)
+    assert tree(tmp_path) == before
+
+
+def test_where_nothing_can_be_beside_the_data_what_is_excluded_is_hidden_in_it(root, monkeypatch):
+    source = decide_three(root)
+    before, real = tree(root.parent), os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(root.parent) and real(path, mode))
+    assert apply(source).moved == 3
+    assert (root / ".excluded" / "bee" / "2.png").exists()
+    assert sorted(image.place for image in review_of(root).images) == [
+        *("ant/1.png", "ant/2.png", "ant/3.png", "bee/0-2.png", "bee/0.png", "bee/3.png", "wasp/1.png")
+    ]
+    assert apply(source).moved == 0
+    undo(source)
+    assert tree(root.parent) == before
+
+
+NOBODY = """
+import filelock, os, sys
+from mstl.errors import MstlError
+from mstl.review.applying import apply, undo
+from mstl.review.review_data import ReviewData, ReviewSource
+source = ReviewSource.of(sys.argv[1])
+review = ReviewData(source)  # whoever becomes nobody may find no modules any more
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+for what in (lambda: apply(source), lambda: undo(source), lambda: review.decide(review.images[2], "keep")):
+    try:
+        what()
+    except MstlError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become nobody")
+def test_nobody_may_write_what_is_only_read():
+    with tempfile.TemporaryDirectory() as folder:
+        root = write_classes(Path(folder) / "insects")
+        decide(review_of(root), "ant/0.png", "relabel", "bee")
+        os.chmod(folder, 0o755)
+        before = tree(root)
+        command = [sys.executable, "-c", NOBODY, str(root)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=100)
+        assert tree(root) == before
+    assert done.stdout.splitlines() == 3 * [
+        f"cannot write {root}/review.csv: Permission denied; nothing was changed: make its folder writable"
+    ], done.stderr
 
 
 def test_what_mstl_keeps_is_not_changed():
