@@ -36,7 +36,13 @@ def noise_file(seed, size=(60, 50)):
 def client_of(path, model=None, **settings):
     """A client of a server for a model's file, which runs in a thread."""
     settings = ServeSettings(**settings)
-    app = create_app(model or ServedModel.load(path), settings)
+    with client_of_app(create_app(model or ServedModel.load(path), settings), settings) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def client_of_app(app, settings):
+    """A client of an app's server, which runs in a thread."""
     started, bound = threading.Event(), web_server.bind("127.0.0.1", 0)
     server = web_server.Server(app, settings, started.set)
     thread = threading.Thread(target=server.run, args=[[bound]])

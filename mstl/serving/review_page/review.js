@@ -1,0 +1,260 @@
+// The page of a review: one image after the other, decided about by keyboard or buttons, and applied at the end.
+
+import { Problem, ask, token } from "./api.js";
+import { closeChoice, isChoosing, knowClasses, listenToChoice, openChoice } from "./class_choice.js";
+import { askForToken, hear } from "./dialogs.js";
+import { prepare, show, showDecision, verdict } from "./view.js";
+import { keepLanguage, name, phrase, preferredLanguage, say, speak, tell } from "./words.js";
+
+const KEYS = {
+  ...{ k: "keep", r: "relabel", x: "exclude", u: "undo", n: "next", p: "back" },
+  ...{ ArrowRight: "next", ArrowLeft: "back" },
+};
+const ACTIONS = {
+  keep: () => decide("keep"),
+  exclude: () => decide("exclude"),
+  relabel: choose,
+  undo: takeBack,
+  next: () => go(at + 1),
+  back: () => go(at - 1),
+};
+
+const find = (selector) => document.querySelector(selector);
+let items = [];
+let classes = [];
+let state = { decisions: {}, plan: [], can_undo: false };
+let at = 0; // the place of the image that is shown
+let project = ""; // the name of the data
+const taken = []; // images that were decided about here, the latest last
+let turn = Promise.resolve(); // what is done is done one after the other, however quickly keys are pressed
+let early = null; // letters of a class that were typed before the field for them was there; null if none are expected
+
+async function start() {
+  const language = preferredLanguage();
+  find("#language").value = language;
+  await speak(language);
+  listen();
+  await load();
+}
+
+async function load() {
+  find("#unknown").hidden = true;
+  try {
+    const told = await (await ask("items")).json();
+    ({ items, classes, state, name: project } = told);
+    knowClasses(classes);
+  } catch (error) {
+    find("#unknown").hidden = false;
+    tell(find("#unknown .detail"), find("#unknown .hint"), Problem.of(error).told);
+    return;
+  }
+  say(find("#name"), "review_of", { name: name(project) });
+  document.title = phrase("review_of", { name: project });
+  find("#course").hidden = !items.length;
+  count();
+  if (!items.length) notify("nothing");
+  else go(Math.max(0, undecided(0)));
+}
+
+function listen() {
+  find("#language").addEventListener("change", async (event) => {
+    keepLanguage(event.target.value);
+    await speak(event.target.value);
+    count();
+    document.title = phrase("review_of", { name: project });
+  });
+  find("#unknown button").addEventListener("click", () => {
+    token.declined = false;
+    load();
+  });
+  find("#apply").addEventListener("click", apply);
+  find("#restore").addEventListener("click", () => enqueue(restore));
+  document.querySelectorAll("[data-do]").forEach((button) => {
+    button.addEventListener("click", () => act(button.dataset.do));
+  });
+  document.addEventListener("keydown", pressed);
+  listenToChoice((label) => {
+    closeChoice();
+    find("#item").focus({ preventScroll: true });
+    if (label) enqueue(() => decide("relabel", label));
+  });
+}
+
+function pressed(event) {
+  const isTyping = event.target.closest?.("input, select, textarea, dialog");
+  if (isTyping || event.ctrlKey || event.altKey || event.metaKey || !items.length) return;
+  const isLetter = event.key.length === 1;
+  if (early !== null && isLetter) early += event.key;
+  const action = early === null ? KEYS[isLetter ? event.key.toLowerCase() : event.key] : null;
+  if (!action || event.repeat) return;
+  event.preventDefault();
+  act(action);
+}
+
+// A decision is about the image that was there when its key was pressed, never about one that came meanwhile.
+function act(action) {
+  token.declined = false;
+  const item = items[at];
+  const isDecision = ["keep", "relabel", "exclude"].includes(action);
+  if (action === "relabel") early = "";
+  enqueue(() => {
+    if (!isDecision || items[at] === item) return ACTIONS[action]();
+    early = null;
+  });
+}
+
+// Does something after all that was asked for before; what goes wrong is said.
+function enqueue(job) {
+  turn = turn.then(job).catch((error) => {
+    const { told } = Problem.of(error);
+    early = null;
+    const notice = find("#notice");
+    notice.hidden = false;
+    tell(notice, null, told);
+    hear({ word: notice.textContent });
+  });
+  return turn;
+}
+
+async function decide(decision, label = "") {
+  const item = items[at];
+  state = await answer(ask("decisions", { json: { item: item.id, decision, label } }));
+  quiet();
+  taken.push(item.id);
+  if (label && !classes.includes(label)) knowClasses((classes = [...classes, label].sort()));
+  count();
+  const [word, values] = verdict(state.decisions[item.id]);
+  hear({ word: "said_done", values: { file: name(item.path), verdict: phrase(word, values) } });
+  const next = undecided(at + 1);
+  if (next >= 0) return go(next);
+  showDecision(item, state.decisions[item.id]);
+  notify("all_decided");
+  find("#apply").focus();
+}
+
+async function takeBack() {
+  const last = taken.at(-1) ?? (state.decisions[items[at].id] ? items[at].id : null);
+  if (!last) return notify("nothing_to_undo");
+  taken.pop();
+  state = await answer(ask(`decisions/${last}`, { method: "DELETE" }));
+  quiet();
+  count();
+  hear({ word: "said_taken_back", values: { file: name(items.find((each) => each.id === last).path) } });
+  go(items.findIndex((each) => each.id === last));
+}
+
+function choose() {
+  const item = items[at];
+  openChoice(item.answer.map((each) => each.label), item.label, early);
+  early = null;
+}
+
+function apply() {
+  const dialog = find("#confirm");
+  const lines = state.plan.map((step) => {
+    const line = document.createElement("li");
+    const values = { count: step.count, label: name(step.label), to: name(step.to) };
+    say(line, step.to === null ? "step_exclude" : "step_relabel", values);
+    return line;
+  });
+  find("#plan").replaceChildren(...lines);
+  say(find("#confirm-count"), "apply_count", { count: moving() });
+  dialog.returnValue = "";
+  dialog.addEventListener("close", () => dialog.returnValue && enqueue(confirmed), { once: true });
+  dialog.showModal();
+}
+
+async function confirmed() {
+  try {
+    const done = await answer(ask("apply", { json: { plan: state.plan } }));
+    state = done.state;
+    if (done.lists.length) notify("applied_list", { file: name(done.lists.join(", ")) }, done.problems);
+    else notify("applied", { count: done.moved }, done.problems);
+    taken.length = 0; // to take back single decisions is over: all of them are
+  } catch (error) {
+    await refresh();
+    throw error;
+  }
+  count();
+  again();
+  find("#restore").focus();
+}
+
+async function restore() {
+  const done = await answer(ask("undo", { method: "POST" }));
+  state = done.state;
+  notify("restored", { count: done.moved }, done.problems);
+  count();
+  again();
+  find("#item").focus({ preventScroll: true });
+}
+
+// What has been decided by now, also by others.
+async function refresh() {
+  state = (await answer(ask("items"))).state;
+  count();
+}
+
+async function answer(request) {
+  return (await request).json();
+}
+
+function go(place) {
+  if (place < 0 || place >= items.length) return;
+  at = place;
+  if (isChoosing()) closeChoice();
+  const item = items[at];
+  show(item, state.decisions[item.id]);
+  hear({ word: "said_at", values: { file: name(item.path), label: name(item.label) } });
+  if (items[at + 1]) prepare(items[at + 1]);
+}
+
+// Shows the same image again, as its file may have moved.
+function again() {
+  show(items[at], state.decisions[items[at].id]);
+}
+
+// The place of the next image without a decision, from a place on and around; -1 if there is none.
+function undecided(from) {
+  for (let step = 0; step < items.length; step += 1) {
+    const place = (from + step) % items.length;
+    if (!state.decisions[items[place].id]) return place;
+  }
+  return -1;
+}
+
+function moving() {
+  return state.plan.reduce((sum, step) => sum + step.count, 0);
+}
+
+function count() {
+  const done = items.filter((each) => state.decisions[each.id]).length;
+  find("#bar").value = done;
+  find("#bar").max = items.length || 1;
+  say(find("#progress"), "progress", { done, count: items.length });
+  find("#apply").hidden = !moving();
+  find("#restore").hidden = !state.can_undo;
+}
+
+function quiet() {
+  find("#notice").hidden = true;
+}
+
+function notify(word, values = {}, problems = []) {
+  const notice = find("#notice");
+  notice.hidden = false;
+  delete notice.dataset.word; // of an error that was told there
+  notice.removeAttribute("lang");
+  notice.replaceChildren(document.createElement("span"));
+  say(notice.firstChild, word, values);
+  problems.forEach((text) => {
+    const line = notice.appendChild(document.createElement("span"));
+    line.lang = "en";
+    line.className = "line";
+    line.textContent = text;
+  });
+  hear({ word, values });
+}
+
+token.dialog = askForToken;
+start();

@@ -1,0 +1,53 @@
+"""The server of a review: what there is to be looked at is found, and a page about it served until a signal comes."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from mstl.data.finding.folders.other_folders import holds_run
+from mstl.review.review_data import ReviewData, ReviewSource
+from mstl.serving import web_server
+from mstl.serving.review_app import create_review_app, review_settings
+from mstl.serving.review_desk import Desk
+from mstl.serving.review_features import FeaturedImages, featured_images
+from mstl.serving.review_items import review_items
+
+logger = logging.getLogger("mstl")
+HOST = "127.0.0.1"
+CHECKPOINT = "best.ckpt"
+
+
+def serve_review(what: str, source: ReviewSource, port: int, device: str, announce: Callable[[str], None]) -> None:
+    """Serve the page of a review to this machine.
+
+    Args:
+        what: A run's folder, a checkpoint in it, or data.
+        source: The data, from :meth:`mstl.review.review_data.ReviewSource.of`.
+        port: 0 for one that is free.
+        device: See :class:`mstl.Predictor`.
+        announce: Called with the page's address, the token in it, once it can be opened.
+
+    Raises:
+        MstlError: There is no such data, the run cannot be used, or the port is taken.
+    """
+    bound = web_server.bind(HOST, port)
+    review = ReviewData(source)
+    items = review_items(review.images, review.checked, featured_by(what, review, device))
+    settings = review_settings()
+    app = create_review_app(Desk(review, items), source.where.name, settings)
+    address = f"{web_server.url(HOST, bound.getsockname()[1])}#token={settings.token}"
+    web_server.run(app, bound, settings, lambda: announce(address))
+
+
+def featured_by(what: str, review: ReviewData, device: str) -> FeaturedImages | None:
+    """What the model of a run makes of the images; None where data was given, which has no model.
+
+    Raises:
+        MstlError: The run cannot be used.
+    """
+    path = Path(what).expanduser()
+    checkpoint = path if path.suffix == ".ckpt" else path / CHECKPOINT
+    if not holds_run(checkpoint.parent):
+        logger.info("review: only what can be told without a model is looked for; give a run to look for wrong labels")
+        return None
+    return featured_images(checkpoint, review.checked, device)

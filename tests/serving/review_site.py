@@ -1,0 +1,64 @@
+"""A review of a small folder of images, whose features are their mean colours."""
+
+import contextlib
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+from PIL import Image
+
+from mstl.review.review_data import ReviewData, ReviewSource
+from mstl.serving.review_app import create_review_app, review_settings
+from mstl.serving.review_desk import Desk
+from mstl.serving.review_features import answered
+from mstl.serving.review_items import review_items
+from tests.conftest import COLORS, write_folder, write_photo
+from tests.review.trees import tree
+from tests.serving.requests import client_of_app
+
+
+def write_data(root, tiny=0):
+    """Blue and red images: a red one among the blue ones, a copy in its class, and one in both parts.
+
+    Args:
+        root: Folder to make.
+        tiny: Number of further images of each class with few pixels.
+    """
+    write_folder(root, {"train": 8, "val": 3})
+    write_photo(root / "train" / "blue" / "wrong.jpg", COLORS["red"], 77)
+    shutil.copy(root / "train" / "red" / "red-0.jpg", root / "train" / "red" / "same.jpg")
+    shutil.copy(root / "train" / "blue" / "blue-1.jpg", root / "val" / "blue" / "leak.jpg")
+    for name in ("blue", "red"):
+        for index in range(tiny):
+            write_photo(root / "train" / name / f"tiny-{index}.jpg", COLORS[name], 500 + index, (12, 12))
+    return root
+
+
+def mean_colors(paths):
+    """(N, 3) mean red, green and blue of images, from 0 to 1."""
+    return np.stack([np.asarray(Image.open(path).convert("RGB"), np.float32).mean((0, 1)) / 255 for path in paths])
+
+
+def featured(checked):
+    """What heads on the mean colours make of the images of a dataset."""
+    samples = [sample for split in checked.usable.values() for sample in split]
+    paths, classes = tuple(sample.path for sample in samples), tuple(sorted({sample.label for sample in samples}))
+    labels = np.array([classes.index(sample.label) for sample in samples], np.int32)
+    return answered(paths, labels, classes, mean_colors(paths), [checked.groups[path] for path in paths])
+
+
+@contextlib.contextmanager
+def review_of(root):
+    """A review of a folder: its desk, its settings, and a client of its server, which brings the token."""
+    review = ReviewData(ReviewSource.of(str(root)))
+    items = review_items(review.images, review.checked, featured(review.checked))
+    desk, settings = Desk(review, items), review_settings()
+    with client_of_app(create_review_app(desk, root.name, settings), settings) as client:
+        client.headers["Authorization"] = f"Bearer {settings.token}"
+        address = f"http://127.0.0.1:{client.base_url.port}/"
+        yield SimpleNamespace(client=client, desk=desk, token=settings.token, url=address, root=root)
+
+
+def data_tree(root):
+    """What is below a folder's parent, but for the decisions."""
+    return tree(root.parent, but=(".review.csv.lock", "review.csv"))
