@@ -16,6 +16,7 @@ class ScanResult:
         digest: SHA-256 of the content, 64 hexadecimal digits; "" if the file cannot be used.
         thumb: 16 x 16 grey values, upright, for the search for near duplicates; b"" behind that.
         stamp: :func:`stamp` of the file just before it was read.
+        size: Width and height as they are stored, in pixels.
     """
 
     problem: str = ""
@@ -24,6 +25,7 @@ class ScanResult:
     digest: str = ""
     thumb: bytes = b""
     stamp: str = ""
+    size: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)

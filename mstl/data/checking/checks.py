@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mstl.data.checking.findings import SEVERITIES, Finding, class_problems, divided_groups, repeated_images
 from mstl.data.checking.near_duplicates import near_duplicates
+from mstl.data.checking.odd_images import image_findings
 from mstl.data.checking.scan_cache import ScanCache
 from mstl.data.checking.subfolders import subfolder_findings
 from mstl.data.finding.found import FoundDataset
@@ -62,7 +63,7 @@ def check_dataset(found: FoundDataset) -> CheckedDataset:
 
     pairs = [pair for pair in cache.near_pairs(digests, search) if pair[0] in first and pair[1] in first]
     findings = [Finding(path, scan.problem, scan.detail) for path, scan in faults.items()]
-    findings += [Finding(path, word, detail) for path, scan in images.items() for word, detail in scan.notes]
+    findings += image_findings(images)
     findings += [Finding(*oddity) for split in found.splits.values() for oddity in split.oddities]
     findings += repeated_images(usable, pairs)
     findings += class_problems(usable)

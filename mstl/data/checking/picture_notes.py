@@ -1,7 +1,7 @@
 """Picture notes: images that can be read, but hardly show what a person sees or a model could learn from.
 
 The limits are set so that images of a camera keep clear of them: of 16,537 in four published sets, three are noted, and
-all of them are drawings or placeholders.
+all of them are drawings or placeholders. Those of :mod:`mstl.data.checking.quality_notes` are wider.
 """
 
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ Note = tuple[str, str]  # a word, and a sentence for users
 
 TINY = 16  # pixels: a smaller side holds next to nothing
 NARROW = 5  # times as long as wide: a square cut out of it shows a fifth or less
+ODD_RATIO = 0.35  # of the sides, below which an image is noted
 COLOURS = 64  # no more of them are a drawing or a text; a camera's noise alone makes more
 ENOUGH = 4096  # pixels among which so few colours are odd
 EVEN = 0.4  # share of one grey value in the thumbnail, without which no colour can have the next share of an image
@@ -39,6 +40,8 @@ def shape_notes(width: int, height: int) -> list[Note]:
         return [("tiny", f"{width} x {height} pixels: there is hardly anything to see")]
     if long > NARROW * short:
         return [("narrow", f"{width} x {height} pixels: the square that a model sees is a small part of it")]
+    if short < ODD_RATIO * long:
+        return [("odd_ratio", f"{width} x {height} pixels: much of it lies outside the square that a model sees")]
     return []
 
 

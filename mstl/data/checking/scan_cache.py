@@ -15,7 +15,7 @@ from mstl.files import atomic_path, make_folder
 from mstl.runtime.environment import home
 
 logger = logging.getLogger("mstl")
-VERSION = 5  # of what a scan finds and of the stamps; another one makes all that is cached worthless
+VERSION = 6  # of what a scan finds and of the stamps; another one makes all that is cached worthless
 MANY = 2000  # so many files take long enough to read that it is logged
 
 
@@ -108,10 +108,10 @@ class ScanCache:
 
 def plain(result: ScanResult) -> list[object]:
     """The scan of a usable file as values for JSON."""
-    return [result.stamp, result.notes, result.digest, base64.b64encode(result.thumb).decode()]
+    return [result.stamp, result.notes, result.digest, base64.b64encode(result.thumb).decode(), *result.size]
 
 
-def restore(stamp: str, notes: list[tuple[str, str]], digest: str, thumb: str) -> ScanResult:
+def restore(stamp: str, notes: list[tuple[str, str]], digest: str, thumb: str, width: int, height: int) -> ScanResult:
     """The inverse of :func:`plain`.
 
     Raises:
@@ -120,4 +120,5 @@ def restore(stamp: str, notes: list[tuple[str, str]], digest: str, thumb: str) -
     pixels = base64.b64decode(thumb)
     if len(pixels) != THUMB**2 or not isinstance(digest, str) or not isinstance(stamp, str):
         raise ValueError("damaged")
-    return ScanResult("", "", tuple((word, detail) for word, detail in notes), digest, pixels, stamp)
+    size = int(width), int(height)
+    return ScanResult("", "", tuple((word, detail) for word, detail in notes), digest, pixels, stamp, size)
