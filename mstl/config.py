@@ -66,6 +66,9 @@ class TrainConfig:
     group_column: str | None = option(
         None, "Data", "Column of a list whose values, such as patients, are never divided between parts or folds."
     )
+    folds: int | None = option(
+        None, "Data", "Cross-validation in so many folds, on kept features: each image is held out once."
+    )
     val_split: float = option(0.2, "Data", "Share of images to validate on, if the data has no validation split.")
     strict: bool = option(False, "Data", "Refuse to train on data in which `mstl data check` finds errors.")
     recipe: RecipeName = option("auto", "Main", "Recipe: named settings, which the other options override.")
@@ -149,6 +152,7 @@ class TrainConfig:
             setattr(self, item.name, checked(item.name, getattr(self, item.name), item.type))
         for name in ("epochs", "batch_size", "accumulate", "lr_step", "views"):
             self._check(name, lambda value: value >= 1, "1 or more")
+        self._check("folds", lambda value: value >= 2, "2 or more")
         for name in ("lr", "lr_gamma"):
             self._check(name, lambda value: value > 0, "above 0")
         for name in ("weight_decay", "mixup", "cutmix", "warmup", "clip", "patience", "unfreeze_at", "workers"):

@@ -6,6 +6,7 @@ from typing import Any
 
 from mstl.config import TrainConfig
 from mstl.report.final_test import FinalTest
+from mstl.report.cross_validated_run import FoldWriter
 from mstl.report.report_writer import ReportWriter
 from mstl.runtime import mindspore_thread
 from mstl.training.state import TrainState
@@ -31,10 +32,12 @@ def fit(
     Returns:
         The state at the end. The run's folder holds best.ckpt, last.ckpt, config.json, history.csv, history.json,
         curves.png, predictions.png, report.html and, for ``mstl report``, report.npz; also test.json if the data has a
-        test split besides one to validate on. A folder that already holds a run is left alone: the new one gets ``-2``
-        after its name.
+        test split besides one to validate on, and folds.csv, folds.json and folds.npz of a cross-validation. A folder
+        that already holds a run is left alone: the new one gets ``-2`` after its name.
 
     Raises:
         MstlError: Settings, data, weights or folder are invalid.
     """
-    return run_training(config or TrainConfig(**options), [FinalTest(), *callbacks, ReportWriter()], resume)
+    return run_training(
+        config or TrainConfig(**options), [FinalTest(), FoldWriter(), *callbacks, ReportWriter()], resume
+    )

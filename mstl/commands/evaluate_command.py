@@ -2,9 +2,9 @@
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # NumPy is loaded only when images are evaluated, and MindSpo
     from mstl.config import EngineName, PrecisionName
     from mstl.data.dataset import ImageSet
     from mstl.data.finding.lists.list_options import ListOptions
+    from mstl.data.samples import Sample
     from mstl.evaluation.metrics import Evaluation
     from mstl.prediction.image_predictor import ImagePredictor
     from mstl.predictor import Predictor
@@ -29,7 +30,7 @@ IMAGES = 12  # in a picture
 @shared.command
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--data", help="Dataset to evaluate on; by default that of the training.")
-@shared.list_options
+@shared.grouped_list_options
 @click.option(
     "--split",
     type=click.Choice(["val", "test", "train"]),
@@ -38,9 +39,14 @@ IMAGES = 12  # in a picture
     help="Split of the data to evaluate on.",
 )
 @click.option(
+    "--folds",
+    type=click.IntRange(2),
+    help="Cross-validation of the run in so many folds, on kept features: each image is held out once.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Output folder; by default evaluation/ beside MODEL, or evaluation-test/ of --split test.",
+    help="Output folder; by default evaluation/ beside MODEL, evaluation-test/ of --split test, or evaluation-folds/.",
 )
 @click.option(
     "--suspects/--no-suspects",
@@ -56,6 +62,7 @@ def main(
     data: str | None,
     lists: "ListOptions",
     split: str,
+    folds: int | None,
     out: Path | None,
     wanted: bool,
     device: str,
@@ -64,36 +71,89 @@ def main(
 ) -> None:
     """Evaluate MODEL: metrics, plots and probable label errors.
 
-    MODEL is a checkpoint, such as best.ckpt, or an .onnx file of `mstl export`, which needs no MindSpore; label errors
-    are looked for with a checkpoint only.
+    MODEL is a checkpoint, such as best.ckpt, or the folder of a run that has one, or an .onnx file of `mstl export`,
+    which needs no MindSpore; label errors are looked for with a checkpoint only.
 
     Without DATA, the images that the training held out are evaluated, as the manifest.csv beside MODEL lists them,
     also where the data has changed since; DATA may name the folder that they have moved to. Of other DATA, the
     validation split is evaluated, or all of it if it has no splits, without the images that the model was trained on.
     Its classes may be a subset of MODEL's, in any order. predictions.csv has a line for each image.
+
+    With --folds, all training and validation images of a run with a frozen backbone are evaluated, each by a head that
+    has not seen it, nor a version of it, nor another image of its group. The run's folder and report.html get the
+    result, too.
     """
     from mstl.errors import MstlError
-    from mstl.files import check_output_folder, make_folder, write_json
+    from mstl.files import check_output_folder
     from mstl.prediction.any_predictor import load_predictor
 
-    out = out or model.parent / ("evaluation" if split == "val" else f"evaluation-{split}")
+    model = model / "best.ckpt" if model.is_dir() else model
+    kind = "-folds" if folds else "" if split == "val" else f"-{split}"
+    out = out or model.parent / f"evaluation{kind}"
     check_output_folder(out)
     predictor = load_predictor(model, device, engine, precision)
     splits = predictor.splits(data, lists)
+    if folds:
+        evaluate_folds(predictor, splits, split, folds, out, wanted)
+        return
     if split not in splits:
         raise MstlError(f"{data or 'the data of the run'} has no {split} split: it has {', '.join(splits)}")
     if split == "train":
         logger.warning("these images were trained on: the figures tell nothing of how good it is on others")
     images = splits[split]
     evaluation = predictor.evaluate(images)
-    make_folder(out)
     print("\n".join([*summary(evaluation, predictor.can_reject), "", *table(evaluation)]), flush=True)
-    write_json(out / "evaluation.json", evaluation.to_dict())
-    write_predictions(out / PREDICTIONS, images, evaluation, predictor.rejections(evaluation))
-    drawn = draw_if_possible(evaluation, out)
+    written = write_all(out, images.samples, evaluation, predictor.rejections(evaluation), evaluation.to_dict())
     if wanted:
         print(suspects(predictor, splits, split, evaluation, out))
-    print(f"figures{' and' if not drawn else ','} {PREDICTIONS}{' and pictures' * drawn} in {out}")
+    print(written)
+
+
+def evaluate_folds(
+    predictor: "ImagePredictor", splits: "dict[str, ImageSet]", split: str, count: int, out: Path, wanted: bool
+) -> None:
+    """Cross-validate a run, as :func:`main` does what else it does.
+
+    Raises:
+        MstlError: That cannot be done.
+    """
+    from mstl.errors import MstlError
+    from mstl.prediction.exported_predictor import ExportedPredictor
+
+    if isinstance(predictor, ExportedPredictor):
+        raise MstlError("--folds needs the checkpoint that the model was exported from: give the run's best.ckpt")
+    if split != "val":
+        raise MstlError("--folds is of all training and validation images: leave --split out")
+    from mstl.report.cross_validated_run import cross_validate_run, keep
+    from mstl.report.suspects import check_labels
+
+    checkpoint = cast("Predictor", predictor)
+    result, sets, parts = cross_validate_run(checkpoint, splits, count)
+    evaluation = result.evaluation
+    print("\n".join([*summary(evaluation, True, result.interval), "", *table(evaluation)]), flush=True)
+    samples = [sample for images in sets for sample in images.samples]
+    written = write_all(out, samples, evaluation, [None] * evaluation.total, result.to_dict())
+    if wanted:
+        print(check_labels(checkpoint, sets, parts, out))
+    folder = checkpoint.path.parent
+    print(f"{written}; {' and '.join(keep(folder, result))} in {folder}")
+
+
+def write_all(
+    out: Path,
+    samples: "Sequence[Sample]",
+    evaluation: "Evaluation",
+    rejections: Sequence[bool | None],
+    figures: dict[str, Any],
+) -> str:
+    """Write figures, predictions and pictures; a line that says so."""
+    from mstl.files import make_folder, write_json
+
+    make_folder(out)
+    write_json(out / "evaluation.json", figures)
+    write_predictions(out / PREDICTIONS, samples, evaluation, rejections)
+    drawn = draw_if_possible(evaluation, out)
+    return f"figures{' and' if not drawn else ','} {PREDICTIONS}{' and pictures' * drawn} in {out}"
 
 
 def suspects(
@@ -111,9 +171,9 @@ def suspects(
     return check_labels(cast("Predictor", predictor), [*others, splits[split]], evaluations, out)
 
 
-def summary(evaluation: "Evaluation", calibrated: bool) -> Iterator[str]:
-    """Lines with the metrics over all images."""
-    low, high = evaluation.interval
+def summary(evaluation: "Evaluation", calibrated: bool, interval: tuple[float, float] | None = None) -> Iterator[str]:
+    """Lines with the metrics over all images; the interval of the accuracy is the evaluation's if it is not given."""
+    low, high = interval or evaluation.interval
     yield f"accuracy           {evaluation.accuracy:.3f} (95% interval {low:.3f} to {high:.3f}), " + (
         f"{evaluation.correct:,} of {evaluation.total:,} images"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # NumPy is loaded only when images are evaluated
-    from mstl.data.dataset import ImageSet
+    from mstl.data.samples import Sample
     from mstl.evaluation.metrics import Evaluation
 
 NAME = "predictions.csv"
@@ -14,7 +14,7 @@ FIELDS = ("path", "label", "predicted", "probability", "split", "rejected")
 
 
 def write_predictions(
-    path: Path, images: "ImageSet", evaluation: "Evaluation", rejections: Sequence[bool | None]
+    path: Path, samples: "Sequence[Sample]", evaluation: "Evaluation", rejections: Sequence[bool | None]
 ) -> None:
     """Write a line for each image, atomically.
 
@@ -24,7 +24,7 @@ def write_predictions(
 
     Args:
         path: The file.
-        images: The images, in the order of the evaluation.
+        samples: The images, in the order of the evaluation.
         evaluation: Of the images.
         rejections: Whether each image is rejected; None where that is not known.
     """
@@ -32,7 +32,7 @@ def write_predictions(
     from mstl.files import atomic_path
 
     rejected = ["" if value is None else str(value).lower() for value in rejections]
-    rows_of = zip(images.samples, evaluation.predictions, evaluation.confidences, rejected, strict=True)
+    rows_of = zip(samples, evaluation.predictions, evaluation.confidences, rejected, strict=True)
     with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(FIELDS)

@@ -15,12 +15,12 @@ KINDS = ("precision", "recall", "f1")
 NORMAL_95 = 1.959963984540054  # between minus this and this lie 95 % of a standard normal distribution
 
 
-def wilson(correct: int, total: int) -> tuple[float, float]:
+def wilson(correct: float, total: float) -> tuple[float, float]:
     """95 % Wilson score interval of a proportion (Wilson 1927), sensible for few samples and near 0 or 1.
 
     Args:
-        correct: Successes.
-        total: Trials, at least 1.
+        correct: Successes; a fraction where several trials tell as much as one.
+        total: Trials, at least 1; so.
 
     Returns:
         (low, high).

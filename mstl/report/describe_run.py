@@ -13,6 +13,7 @@ import numpy as np
 from mstl.config import RECORD, EngineName, PrecisionName
 from mstl.data.finding.lists.list_options import FOUND, ListOptions
 from mstl.errors import MstlError
+from mstl.report.fold_files import read_folds
 from mstl.report.plots.grids import GREY
 from mstl.report.quotable import Quotable, read_test
 from mstl.report.run_facts import read_facts
@@ -64,9 +65,6 @@ def describe_run(
     """
     worst = evaluation.worst(WORST).tolist()
     missing = missing_images(val_set, worst)
-    if missing:
-        text = "report: %d of the %d validation images are gone, or have changed: they are counted, but not shown"
-        logger.warning(text, len(missing), len(val_set))
     return RunReport(
         name=folder.name,
         evaluation=evaluation,
@@ -90,15 +88,23 @@ def describe_run(
         engine="" if record.engine is None else str(record.engine),
         image_size=preprocessing.image_size,
         facts=read_facts(folder, test),
+        folds=read_folds(folder),
     )
 
 
 def missing_images(images: "ImageSet", shown: Iterable[int]) -> set[int]:
-    """The images whose files are gone by now, and those of the shown ones that cannot be read or have changed."""
+    """The images whose files are gone by now, and those of the shown ones that cannot be read or have changed.
+
+    If there are any, that is logged.
+    """
     from mstl.data.checking.scan import examine
 
     gone = {index for index, path in enumerate(images.paths) if not os.path.isfile(path)}
-    return gone | {index for index in shown if examine(images.paths[index]).digest != images.digests[index]}
+    gone |= {index for index in shown if examine(images.paths[index]).digest != images.digests[index]}
+    if gone:
+        text = "report: %d of the %d validation images are gone, or have changed: they are counted, but not shown"
+        logger.warning(text, len(gone), len(images))
+    return gone
 
 
 def show_worst(
@@ -151,7 +157,8 @@ def describe_folder(
     if (folder / KEPT).exists():
         run = load_run_report(folder)
         if len(run.history) >= len(history):
-            return dataclasses.replace(run, cost=cost_of(folder) or run.cost, facts=read_facts(folder, run.test))
+            run = dataclasses.replace(run, facts=read_facts(folder, run.test), folds=read_folds(folder))
+            return dataclasses.replace(run, cost=cost_of(folder) or run.cost)
     from mstl.predictor import Predictor
 
     run = evaluate_run(Predictor(folder / "best.ckpt", device, engine, precision), history, data, lists)

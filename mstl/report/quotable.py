@@ -5,14 +5,18 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mstl.errors import MstlError
 from mstl.evaluation.metrics import Evaluation
 from mstl.files import write_json
 from mstl.report.plots.style import share
 
+if TYPE_CHECKING:
+    from mstl.evaluation.fold_evaluation import FoldEvaluation
+
 NAME = "test.json"
+SMALL = 200  # images, with fewer of which a part of the data tells less than a cross-validation of all images
 
 
 @dataclass(frozen=True)
@@ -126,8 +130,24 @@ def damaged(path: Path) -> MstlError:
     return MstlError(f"{path} is damaged: remove it; `mstl evaluate --split test` gives its figures")
 
 
+def quote_of_folds(folds: "FoldEvaluation", is_solved: bool) -> str:
+    """The accuracy of a cross-validation as the figure to quote, and of which heads it is."""
+    low, high = folds.interval
+    correct, total = folds.evaluation.correct, folds.evaluation.total
+    text = (
+        f"Right on {correct:,} of all {total:,} training and validation images, each by a head that has seen neither "
+        f"it nor a version of it: {share(correct / total)} (95% interval {share(low)} to {share(high)})"
+    )
+    text += f" may flatter, as {folds.doubt}." if folds.doubt else " is the figure to quote."
+    return text if is_solved else f"{text} These heads are solved for; the one of this run was trained in steps."
+
+
 def what_to_quote(
-    test: Quotable | None, test_images: int | None, validated_on: str | None, is_solved: bool = False
+    test: Quotable | None,
+    test_images: int | None,
+    validated_on: str | None,
+    is_solved: bool = False,
+    folds: "FoldEvaluation | None" = None,
 ) -> str:
     """One sentence: the figure to quote, or how the accuracy on the validation images came about.
 
@@ -136,7 +156,10 @@ def what_to_quote(
         test_images: How many there are; None if unknown.
         validated_on: As :class:`mstl.training.record.RunRecord` has it; None if unknown.
         is_solved: Whether the head was solved for, so that there was no epoch to choose.
+        folds: The cross-validation; None if there is none.
     """
+    if folds is not None and (test is None or test.total < SMALL):
+        return quote_of_folds(folds, is_solved)
     if test is not None:
         low, high = test.interval
         return (

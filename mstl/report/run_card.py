@@ -87,8 +87,10 @@ def introduction(run: RunReport) -> str:
 
 def quote(run: RunReport) -> str:
     """The figure to quote, or the accuracy on the validation images and how far that can be relied upon."""
-    said = what_to_quote(run.test, run.test_images, run.validated_on, is_solved(run))
-    return said if run.test is not None else f"{escaped(verdict.verdict(run.evaluation))} {said}"
+    said = what_to_quote(run.test, run.test_images, run.validated_on, is_solved(run), run.folds)
+    if run.test is not None or run.folds is not None:
+        return said
+    return f"{escaped(verdict.verdict(run.evaluation))} {said}"
 
 
 def row_of(fact: Fact) -> str:
@@ -115,6 +117,10 @@ def accuracy(run: RunReport) -> str:
         (name, f"{total:,}", f"{correct:,}", share(correct / total), interval(correct, total))
         for name, correct, total in whole
     ]
+    if run.folds is not None:
+        all_images, (low, high) = run.folds.evaluation, run.folds.interval
+        numbers = f"{all_images.total:,}", f"{all_images.correct:,}", share(all_images.accuracy)
+        overall.insert(0, ("all, out of fold", *numbers, f"{share(low)} to {share(high)}"))
     means = (
         f"On the validation images, the balanced accuracy (each class counts alike) is "
         f"{share(evaluation.balanced_accuracy)}, and the macro F1 {decimal(evaluation.macro_f1)}. "

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mstl.evaluation.feature_sample import KEEP_FEATURES
 from mstl.evaluation.history import best_row
 from mstl.evaluation.metrics import Evaluation
 from mstl.files import write_text
 from mstl.report import inline_images, verdict
+from mstl.report.calibration_section import calibration
 from mstl.report.class_tables import class_table, matrix
+from mstl.report.fold_section import fold_section
 from mstl.report.inline_images import Chart
 from mstl.report.plots import charts
 from mstl.report.plots.style import MARK, new_figure
-from mstl.report.quotable import what_to_quote
+from mstl.report.quotable import SMALL, what_to_quote
 from mstl.report.rendering import render_page
 from mstl.report.run_facts import about
 from mstl.report.run_report import RunReport, WorstImages
@@ -44,13 +45,15 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
     evaluation = run.evaluation
     values = {
         **headline(run),
+        **fold_section(run.folds),
         "curves": training_curves(run),
         "matrix": matrix(evaluation),
         "confusions": verdict.most_confused(evaluation, 10),
         **class_table(evaluation),
         **worst_images(evaluation, run.worst_images(), set(run.missing)),
         "missing": run.missing,
-        **calibration(run),
+        **calibration(run.evaluation),
+        "rejector": run.rejector,
         "warnings": run.warnings,
         "about": about(run),
         "settings": {key: value for key, value in run.config.items() if value is not None},
@@ -69,8 +72,10 @@ def headline(run: RunReport) -> dict[str, Any]:
         "name": run.name,
         "verdict": verdict.verdict(run.evaluation, run.warnings),
         "guessing": verdict.against_guessing(run.evaluation),
-        "quote": what_to_quote(run.test, run.test_images, run.validated_on, is_solved(run)),
+        "quote": what_to_quote(run.test, run.test_images, run.validated_on, is_solved(run), run.folds),
+        "folds_first": run.folds is not None and run.evaluation.total < SMALL,
         "test": run.test,
+        "quotes_test": run.test is not None and (run.folds is None or run.test.total >= SMALL),
         "test_images": run.test_images,
         "evaluation": run.evaluation,
         "train_count": "unknown" if run.train_count is None else f"{run.train_count:,}",
@@ -154,27 +159,6 @@ def heated(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.ui
     height, width = image.shape[:2]
     enlarged = Image.fromarray(np.asarray(heat, np.float32)).resize((width, height))
     return overlay(image, np.clip(np.asarray(enlarged), 0, 1))
-
-
-def calibration(run: RunReport) -> dict[str, Any]:
-    """How sure the model is, and how often it is right then; before and after the temperature was fitted."""
-    after = run.evaluation
-    before = after.calibrated(1.0)
-    drawn = [(after, "after", "Reliability")]
-    if after.temperature != 1:
-        drawn.insert(0, (before, "before", "Reliability before"))
-    return {
-        "confidence": verdict.about_calibration(after),
-        "temperature": after.temperature,
-        "fitted_on": min(after.total, KEEP_FEATURES),
-        "ece_before": before.ece(),
-        "ece": after.ece(),
-        "reliability": [
-            inline_images.chart(charts.reliability(each), key, f"{title}: expected calibration error {each.ece():.3f}")
-            for each, key, title in drawn
-        ],
-        "rejector": run.rejector,
-    }
 
 
 def cost(run: RunReport) -> dict[str, Any]:

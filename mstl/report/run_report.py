@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstl.errors import MstlError
+from mstl.evaluation.fold_evaluation import FoldEvaluation
 from mstl.evaluation.history import EpochRow
 from mstl.evaluation.metrics import Evaluation
 from mstl.evaluation.rejection import RejectorRecord
@@ -94,6 +95,7 @@ class RunReport:
         engine: What computed the frozen layers and the validation, as a text; "" if unknown.
         image_size: Side of the images as the model gets them, in pixels; None if unknown.
         facts: What is recorded of it besides; it is read from the run's folder, not kept in ``report.npz``.
+        folds: The cross-validation of it; so. None if there is none.
     """
 
     name: str
@@ -118,6 +120,7 @@ class RunReport:
     engine: str = ""
     image_size: int | None = None
     facts: RunFacts = field(default_factory=RunFacts)
+    folds: FoldEvaluation | None = None
 
     def worst_images(self) -> WorstImages:
         """The images that are shown, read from their files if they are not given."""

@@ -16,6 +16,7 @@ from mstl.data.loading.transforms import eval_transforms
 from mstl.engines.parts import ClassifierPart
 from mstl.evaluation.evaluate import evaluate
 from mstl.evaluation.feature_sample import featured_part
+from mstl.evaluation.fold_evaluation import groups_of_all
 from mstl.evaluation.label_errors import find_label_errors, write_label_errors
 from mstl.evaluation.metrics import Evaluation
 from mstl.models.factory import build_model
@@ -57,7 +58,9 @@ def check_labels(
     looked_at = sum(part.total for part in parts)
     labels = np.concatenate([part.labels for part in parts])
     paths = [path for part in parts for path in part.paths]
-    found = find_label_errors(np.concatenate([part.features for part in parts]), labels, parts[0].classes, paths)
+    features = np.concatenate([part.features for part in parts])
+    groups = groups_of(image_sets, evaluations)
+    found = find_label_errors(features, labels, parts[0].classes, paths, groups=groups)
     write_label_errors(file, found)
     if looked_at < total:
         notes.append(f"a random sample of all {total:,} images")
@@ -67,6 +70,16 @@ def check_labels(
     for each in found[:SHOWN]:
         lines.append(f"  {printable(each.path)}: {printable(each.label)}, looks like {printable(each.suggested)}")
     return "\n".join(lines)
+
+
+def groups_of(image_sets: Sequence[ImageSet], evaluations: Sequence[Evaluation]) -> list[int]:
+    """A number for each image that is looked at, which versions of one picture share."""
+    numbers, groups, start = groups_of_all(image_sets), [], 0
+    for images, evaluation in zip(image_sets, evaluations, strict=True):
+        own = numbers[start : start + len(images)]
+        groups += (own if evaluation.featured is None else own[evaluation.featured]).tolist()
+        start += len(images)
+    return groups
 
 
 def unseen_backbone(metadata: Mapping[str, Any]) -> tuple[Path | None, str]:

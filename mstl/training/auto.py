@@ -35,12 +35,12 @@ def auto_settings(
 ) -> tuple[Settings, str]:
     """Choose settings.
 
-    On a CPU, and of fewer than 2,000 images on any device, the head alone is trained: an EfficientNet-Lite0 that was
-    fine-tuned for three minutes on two cores was worse in the end (ants and bees 0.941 for 0.954, 2,000 cats and dogs
-    0.935 for 0.983), and a head takes seconds. The head is solved for, unless the user asks for steps (by ``--epochs``,
-    an optimizer or anything else that solving does not have) or there are several processes. Elsewhere the head is
-    trained for an epoch, then all layers, after BiT's HyperRule and fastai's fine_tune. Whoever freezes less than the
-    backbone, or unfreezes it, gets the recipe ``finetune``.
+    On a CPU, for a cross-validation, and of fewer than 2,000 images anywhere, the head alone is trained: an
+    EfficientNet-Lite0 that was fine-tuned for three minutes on two cores was worse in the end (ants and bees 0.941 for
+    0.954, 2,000 cats and dogs 0.935 for 0.983), and a head takes seconds. The head is solved for, unless the user asks
+    for steps (by ``--epochs``, an optimizer or anything else that solving does not have) or there are several
+    processes. Elsewhere the head is trained for an epoch, then all layers, after BiT's HyperRule and fastai's
+    fine_tune. Whoever freezes less than the backbone, or unfreezes it, gets the recipe ``finetune``.
 
     What more a long time limit allows is decided in :mod:`mstl.training.planning`, where the costs are known.
 
@@ -60,8 +60,8 @@ def auto_settings(
         given.get("freeze") not in (None, "backbone") or given.get("unfreeze_at")
     ):
         return FINETUNE, f"{images}: more than the head is to be trained, as by the recipe finetune"
-    if num_images < FEW or device == "CPU":
-        reason = f"{images} are few" if num_images < FEW else f"{images}, on a CPU"
+    if num_images < FEW or device == "CPU" or given.get("folds"):
+        reason = f"{images} are few" if num_images < FEW else f"{images}, on a CPU" if device == "CPU" else images
         reason += ": only the head is trained"
         # A number of epochs, even one, is about steps
         asked = [*(["epochs"] if "epochs" in given else []), *asks_for_steps(given)]

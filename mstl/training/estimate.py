@@ -128,7 +128,7 @@ def deepest(run: TrainingRun, given: TrainConfig, plan: Plan, meter: Meter, limi
     head = run.state.config
     is_free = given.recipe == "auto" and given.optimizer is None and given.freeze is None and head.optimizer == "lbfgs"
     is_many = len(run.state.train_set) >= FEW and ms.get_context("device_target") == "CPU"
-    if not is_free or not is_many or limit <= CPU_LIMIT:
+    if not is_free or not is_many or limit <= CPU_LIMIT or given.folds:
         return plan, meter
     for _, settings in DEPTHS:
         wanted = {name: value for name, value in settings.items() if getattr(given, name) is None}
@@ -181,7 +181,8 @@ def bytes_needed(run: TrainingRun, meter: Meter, plan: Plan) -> tuple[int, int]:
 def more_training(run: TrainingRun, given: TrainConfig, plan: Plan, meter: Meter) -> list[str]:
     """What more than the head would take, for the log, where ``auto`` trains the head for a while."""
     config = run.state.config
-    if given.recipe != "auto" or config.optimizer != "lbfgs" or plan.seconds < LONGER or run.processes.size > 1:
+    is_head = given.recipe == "auto" and config.optimizer == "lbfgs" and not given.folds
+    if not is_head or plan.seconds < LONGER or run.processes.size > 1:
         return []
     finetune, _ = resolve(
         dataclasses.replace(given, recipe="finetune"), len(run.state.train_set), len(run.state.classes)

@@ -30,6 +30,7 @@ from mstl.runtime.devices import MIXED_PRECISION_DEVICES, set_seed, use_device
 from mstl.runtime.processes import ProcessGroup, join_process_group
 from mstl.training import recipes, run_dir
 from mstl.training.ema import MovingAverage
+from mstl.training.folds import check_folds
 from mstl.training.freeze import BATCH_NORM_STATISTICS
 from mstl.training.optimizers import stage_parameters
 from mstl.training.phase import Phase
@@ -69,6 +70,7 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
     num_classes = len(train_set.classes)
     settings, reason = recipes.resolve(config, len(train_set), num_classes, device, processes.size)
     check_device(settings, device, processes)
+    check_folds(settings, (train_set, val_set))
     set_seed(settings.seed)
 
     if saved is None:

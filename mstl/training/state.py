@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import mstl
 from mstl.config import RECORD
 from mstl.data.dataset import ImageSet
+from mstl.evaluation.fold_evaluation import FoldEvaluation
 from mstl.evaluation.history import EpochRow, best_row
 from mstl.evaluation.metrics import Evaluation
 from mstl.evaluation.rejection import Rejector
@@ -48,6 +49,7 @@ class TrainState:
         best_parameters: The parameters trained in this phase, by name, as they were after the best epoch. None if that
             was in an earlier phase or before the run was resumed; then only best.ckpt has them.
         test_evaluation: The best epoch's, on the test images; None before the end of the run, and without such images.
+        out_of_fold: The cross-validation of the run; None before its end, and if it is not wanted.
         rejector: The rejector in best.ckpt; None until that is written, and if there are no features to fit it on.
         stop: A callback sets this to the reason to end the run after this epoch.
         stopped_by: The number of the signal that ended the run, such as that of Ctrl-C; None if none did.
@@ -76,6 +78,7 @@ class TrainState:
     seconds: float = 0.0
     test_set: ImageSet | None = None
     test_evaluation: Evaluation | None = None
+    out_of_fold: FoldEvaluation | None = None
     ledger: Ledger = field(default_factory=Ledger)
     to_html: "Callable[[TrainState], str] | None" = field(default=None, repr=False)
 

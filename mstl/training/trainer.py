@@ -22,6 +22,7 @@ from mstl.training.callbacks import default_callbacks, notify
 from mstl.training.diverged import Diverged
 from mstl.training.epoch import train_epoch
 from mstl.training.estimate import settle
+from mstl.training.folds import folds_of_run
 from mstl.training.resume import restore_parameters
 from mstl.training.run import TrainingRun
 from mstl.training.setup import log_setup, prepare
@@ -153,6 +154,8 @@ def train(run: TrainingRun, callbacks: Iterable[object], resumed: bool) -> None:
         if ended:
             logger.info(state.stop)
             break
+    with state.ledger.part("evaluation"):
+        state.out_of_fold = folds_of_run(run)
 
 
 def end_in_time(run: TrainingRun, epoch: int) -> None:

@@ -55,6 +55,7 @@ ELSEWHERE = {  # option: the test that shows its effect
     "path_column": "data/test_lists.py::test_images_in_several_folders_and_a_named_column",
     "label_column": "data/test_lists.py::test_a_named_column_is_used_though_another_is_called_label",
     "group_column": "data/test_list_groups.py::test_a_group_is_not_divided_by_the_split",
+    "folds": "report/test_cross_validated_run.py::test_all_images_are_held_out_once_and_copies_together",
     "images": "data/test_lists.py::test_images_elsewhere",
     "strict": "data/test_checks.py::test_unusable_files",
     "cache": "features/test_extractor.py::test_training_is_the_same_with_and_without",

@@ -86,7 +86,18 @@ def test_nothing_is_left_open():
     for name in NAMES:
         config, why = resolve(TrainConfig(recipe=name), 500, 4)
         assert why
-        may_be_open = {"val", "path_column", "label_column", "images", "image_size", "workers", "out", "time_limit"}
+        may_be_open = {
+            "val",
+            "path_column",
+            "label_column",
+            "group_column",
+            "folds",
+            "images",
+            "image_size",
+            "workers",
+            "out",
+            "time_limit",
+        }
         if config.optimizer == "lbfgs":
             may_be_open |= {"batch_size", "lr", "momentum", "weight_decay", "schedule", "lr_step", "lr_gamma"}
             may_be_open |= {"warmup", "layer_decay"}
