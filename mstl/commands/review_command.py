@@ -1,14 +1,16 @@
-"""``mstl review``: decisions about images, applied to the data, and taken back."""
+"""``mstl review``: a page to decide about images; decisions applied to the data, and taken back."""
 
 from typing import TYPE_CHECKING
 
 import click
 
 from mstl.commands import shared
+from mstl.commands.serve_command import check_extra
 
 if TYPE_CHECKING:
     from mstl.data.finding.lists.list_options import ListOptions
     from mstl.review.applying import Applied
+    from mstl.review.review_data import ReviewSource
 
 
 @shared.command
@@ -18,19 +20,37 @@ if TYPE_CHECKING:
 @click.option("--status", "action", flag_value="status", help="Say how much is decided, and what Apply would do.")
 @click.option("--apply", "action", flag_value="apply", help="Carry out the decisions in review.csv.")
 @click.option("--undo", "action", flag_value="undo", help="Take back the last --apply.")
-def main(data: str, val: str | None, lists: "ListOptions", action: str | None) -> None:
-    """Carry out the decisions about the images of DATA, or of the data of a RUN, or take that back.
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; by default any free one.")
+@click.option("--open", "is_opened", is_flag=True, help="Open the page in the browser.")
+@shared.device_option()
+def main(
+    data: str,
+    val: str | None,
+    lists: "ListOptions",
+    action: str | None,
+    port: int,
+    is_opened: bool,
+    device: str,
+) -> None:
+    """Decide about images of DATA, or of the data of a RUN, on a page in the browser.
 
-    They are in review.csv beside the data. In a folder, a relabelled image is moved into the folder of its class, and
-    an excluded one into DATA-excluded beside it; for a list, a new one is written. --undo restores all as it was.
+    The page shows images that are worth a look, one after the other: of a RUN (its folder, or its best.ckpt), whose
+    label looks wrong or of which the model is not sure; of any data, those that are there twice, in two parts or under
+    two labels, and odd ones. Keys: k keep, r relabel, x exclude, n next, u undo, g Grad-CAM. Only this machine reaches
+    it, by the address that is printed. Ctrl-C ends it; nothing that was decided is lost.
+
+    Decisions are in review.csv beside the data. Once they are applied, by the page or --apply, a relabelled image of a
+    folder is moved into the folder of its class, and an excluded one into DATA-excluded beside it; for a list, a new
+    one is written. --undo restores all as it was.
     """
     from mstl.review.applying import apply, undo
     from mstl.review.review_data import ReviewSource
     from mstl.review.review_status import status_lines
 
-    if action is None:
-        raise click.UsageError("what is to be done: --status, --apply or --undo?")
     source = ReviewSource.of(data, val, lists)
+    if action is None:
+        open_page(data, source, port, is_opened, device)
+        return
     if action == "status":
         lines = status_lines(source)
     elif action == "apply":
@@ -39,6 +59,19 @@ def main(data: str, val: str | None, lists: "ListOptions", action: str | None) -
         lines = undone_lines(undo(source))
     for line in lines:
         print(line)
+
+
+def open_page(what: str, source: "ReviewSource", port: int, is_opened: bool, device: str) -> None:
+    """Serve the page until a signal asks to end."""
+    check_extra("the page of mstl review")
+    from mstl.serving.review_server import serve_review
+
+    def announce(address: str) -> None:
+        print(f"review {what} at {address} (Ctrl-C ends it)", flush=True)
+        if is_opened:
+            click.launch(address)
+
+    serve_review(what, source, port, device, announce)
 
 
 def applied_lines(applied: "Applied") -> list[str]:

@@ -67,7 +67,7 @@ def main(
     on this machine see the options of commands). POST /predict takes an image, or a form with several; /openapi.json
     describes the rest. Ctrl-C and SIGTERM end it once what it has accepted is answered.
     """
-    check_extra()
+    check_extra("mstl serve")
     from mstl.files import make_folder
     from mstl.serving import serve_options, web_server
     from mstl.serving.app import create_app
@@ -99,8 +99,8 @@ def main(
     web_server.run(create_app(served, settings), bound, settings, announce)
 
 
-def check_extra() -> None:
-    """Check that the server's libraries are installed.
+def check_extra(command: str) -> None:
+    """Check that the libraries of a command's server are installed.
 
     Raises:
         MstlError: They are not.
@@ -109,4 +109,4 @@ def check_extra() -> None:
 
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise MstlError(f'mstl serve needs {", ".join(missing)}: pip install "mstl[serve]"')
+        raise MstlError(f'{command} needs {", ".join(missing)}: pip install "mstl[serve]"')

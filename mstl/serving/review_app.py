@@ -6,6 +6,7 @@ import io
 import json
 import secrets
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, Query, Request
@@ -20,6 +21,7 @@ from mstl.review.applying import Applied
 from mstl.review.standing import Image
 from mstl.serving.app import page_routes, surround
 from mstl.serving.counters import Counters
+from mstl.serving.explainer import Explainer
 from mstl.serving.page_files import page_files
 from mstl.serving.problems import Problem
 from mstl.serving.request_bodies import Room, body_of
@@ -35,13 +37,14 @@ BODY_BYTES = 100_000  # of a request: a plan has a line for each two classes
 Side = Annotated[int, Query(ge=SMALLEST, le=LARGEST, description="Pixels of the longer side at most.")]
 
 
-def create_review_app(desk: Desk, name: str, settings: ServeSettings) -> FastAPI:
+def create_review_app(desk: Desk, name: str, settings: ServeSettings, explainer: Explainer | None = None) -> FastAPI:
     """An app for a review.
 
     Args:
         desk: The decisions.
         name: Of the data, for people.
         settings: Who may use it, and limits.
+        explainer: Makes heat maps by a run's model; None without one.
     """
     app = FastAPI(
         title="mstl review",
@@ -51,14 +54,14 @@ def create_review_app(desk: Desk, name: str, settings: ServeSettings) -> FastAPI
         openapi_url=None,
         redirect_slashes=False,
     )
-    app.include_router(reading_routes(desk, name))
+    app.include_router(reading_routes(desk, name, explainer))
     app.include_router(deciding_routes(desk, settings))
     app.include_router(page_routes(page_files("page", "review_page")))
     surround(app, settings, Counters())
     return app
 
 
-def reading_routes(desk: Desk, name: str) -> APIRouter:
+def reading_routes(desk: Desk, name: str, explainer: Explainer | None) -> APIRouter:
     """What there is to be looked at."""
     router = APIRouter()
     turns = asyncio.Semaphore(DECODED_AT_ONCE)
@@ -67,7 +70,9 @@ def reading_routes(desk: Desk, name: str) -> APIRouter:
     async def items() -> Response:
         def found() -> dict[str, Any]:
             records = [item_record(each, item) for each, item in desk.items.items()]
-            return {"name": name, "classes": desk.review.classes, "items": records, "state": desk.state}
+            known = () if explainer is None else explainer.model.classes
+            told = {"name": name, "classes": desk.review.classes, "explained": known, "items": records}
+            return {**told, "state": desk.state}
 
         return answer_of(await in_library(found))
 
@@ -78,6 +83,14 @@ def reading_routes(desk: Desk, name: str) -> APIRouter:
             return Response(
                 await in_library(lambda: shown(desk.image_file(content), content, side)), media_type="image/jpeg"
             )
+
+    @router.get("/heat/{content}")
+    async def heat(content: str, label: str) -> Response:
+        """Where in an image of the dataset the model sees a class (Grad-CAM)."""
+        if explainer is None:
+            raise Problem(404, "there is no model", "review a run")
+        data = await in_library(lambda: content_of(desk.image_file(content), content))
+        return Response(await explainer.explain(data, label), media_type="image/png")
 
     return router
 
@@ -162,23 +175,37 @@ def shown(path: str, content: str, side: int) -> bytes:
     Raises:
         Problem: It is another image by now, or cannot be read.
     """
+    data = content_of(path, content)
     try:
-        with open(path, "rb") as file:
-            data = file.read()
-        if hashlib.sha256(data).hexdigest() != content:
-            raise Problem(409, f"{printable(path)} has changed since it was read", "start the review again")
         with open_image(data) as image:
             small = decoded(image, (side, side))
         small.thumbnail((side, side))
-    except OSError as error:
-        raise Problem(
-            409, f"{printable(path)} cannot be read: {error.strerror or error}", "see to that file"
-        ) from error
     except UnreadableImage as error:
         raise Problem(409, f"{printable(path)} cannot be read: {error.detail}", "see to that file") from error
     answer = io.BytesIO()
     small.save(answer, "JPEG", quality=QUALITY)
     return answer.getvalue()
+
+
+def content_of(path: str, content: str) -> bytes:
+    """The content of an image file.
+
+    Args:
+        path: The file.
+        content: The SHA-256 that it must have.
+
+    Raises:
+        Problem: It has another one by now, or cannot be read.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise Problem(
+            409, f"{printable(path)} cannot be read: {error.strerror or error}", "see to that file"
+        ) from error
+    if hashlib.sha256(data).hexdigest() != content:
+        raise Problem(409, f"{printable(path)} has changed since it was read", "start the review again")
+    return data
 
 
 def item_record(name: str, item: ReviewItem) -> dict[str, Any]:

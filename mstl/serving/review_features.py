@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,21 +88,18 @@ class FeaturedImages:
         return [int(each) for each in members[np.argsort(-likeness[members], kind="stable")[:BESIDE]]]
 
 
-def featured_images(checkpoint: Path, checked: CheckedDataset, device: str = "auto") -> FeaturedImages:
+def featured_images(predictor: "Predictor", checked: CheckedDataset) -> FeaturedImages:
     """Compute features of all usable images of a dataset, whatever their split, and what follows from them.
 
     Args:
-        checkpoint: A run's best.ckpt.
+        predictor: Of a run's best.ckpt.
         checked: The dataset as it is now; its classes need not be those of the run.
-        device: See :class:`mstl.Predictor`.
 
     Raises:
-        MstlError: The checkpoint cannot be used, or an image cannot be read any more.
+        MstlError: An image cannot be read any more.
     """
-    from mstl.predictor import Predictor
     from mstl.report.suspects import pretrained_features, unseen_backbone
 
-    predictor = Predictor(checkpoint, device)
     weights, reason = unseen_backbone(predictor.metadata)
     samples = tuple(sample for split in checked.usable.values() for sample in split)
     classes = tuple(sorted({sample.label for sample in samples}))

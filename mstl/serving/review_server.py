@@ -3,14 +3,20 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mstl.data.finding.folders.other_folders import holds_run
 from mstl.review.review_data import ReviewData, ReviewSource
 from mstl.serving import web_server
+from mstl.serving.explainer import Explainer
 from mstl.serving.review_app import create_review_app, review_settings
 from mstl.serving.review_desk import Desk
-from mstl.serving.review_features import FeaturedImages, featured_images
+from mstl.serving.review_features import featured_images
 from mstl.serving.review_items import review_items
+from mstl.serving.served_model import ServedModel
+
+if TYPE_CHECKING:  # MindSpore, without which data alone is reviewed
+    from mstl.predictor import Predictor
 
 logger = logging.getLogger("mstl")
 HOST = "127.0.0.1"
@@ -32,15 +38,17 @@ def serve_review(what: str, source: ReviewSource, port: int, device: str, announ
     """
     bound = web_server.bind(HOST, port)
     review = ReviewData(source)
-    items = review_items(review.images, review.checked, featured_by(what, review, device))
-    settings = review_settings()
-    app = create_review_app(Desk(review, items), source.where.name, settings)
+    predictor = predictor_of(what, device)
+    featured = None if predictor is None else featured_images(predictor, review.checked)
+    explainer = None if predictor is None else Explainer(ServedModel(predictor))
+    desk, settings = Desk(review, review_items(review.images, review.checked, featured)), review_settings()
+    app = create_review_app(desk, source.where.name, settings, explainer)
     address = f"{web_server.url(HOST, bound.getsockname()[1])}#token={settings.token}"
     web_server.run(app, bound, settings, lambda: announce(address))
 
 
-def featured_by(what: str, review: ReviewData, device: str) -> FeaturedImages | None:
-    """What the model of a run makes of the images; None where data was given, which has no model.
+def predictor_of(what: str, device: str) -> "Predictor | None":
+    """The model of a run; None where data was given, which has none.
 
     Raises:
         MstlError: The run cannot be used.
@@ -50,4 +58,6 @@ def featured_by(what: str, review: ReviewData, device: str) -> FeaturedImages | 
     if not holds_run(checkpoint.parent):
         logger.info("review: only what can be told without a model is looked for; give a run to look for wrong labels")
         return None
-    return featured_images(checkpoint, review.checked, device)
+    from mstl.predictor import Predictor
+
+    return Predictor(checkpoint, device)

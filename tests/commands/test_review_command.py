@@ -51,7 +51,6 @@ def test_a_run_leads_to_its_data(root, tmp_path, monkeypatch):
     assert run(folder, "--status").stderr.startswith("mstl: error: cannot tell the data of")
 
 
-def test_what_is_to_be_done_must_be_said(root):
-    done = run(root)
-    assert done.exit_code == 2 and "--status, --apply or --undo?" in done.stderr
+def test_without_data_there_is_no_page(root):
+    assert run(root / "nothing").stderr.startswith("mstl: error: no data")
     assert run(root / "nothing", "--apply").stderr.startswith("mstl: error: no data")

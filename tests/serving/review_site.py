@@ -48,12 +48,12 @@ def featured(checked):
 
 
 @contextlib.contextmanager
-def review_of(root):
+def review_of(root, explainer=None):
     """A review of a folder: its desk, its settings, and a client of its server, which brings the token."""
     review = ReviewData(ReviewSource.of(str(root)))
     items = review_items(review.images, review.checked, featured(review.checked))
     desk, settings = Desk(review, items), review_settings()
-    with client_of_app(create_review_app(desk, root.name, settings), settings) as client:
+    with client_of_app(create_review_app(desk, root.name, settings, explainer), settings) as client:
         client.headers["Authorization"] = f"Bearer {settings.token}"
         address = f"http://127.0.0.1:{client.base_url.port}/"
         yield SimpleNamespace(client=client, desk=desk, token=settings.token, url=address, root=root)

@@ -13,6 +13,7 @@ from PIL import Image
 
 pytest.importorskip("fastapi")
 from mstl.errors import MstlError
+from mstl.serving.explainer import Explainer
 from tests.conftest import COLORS, write_photo
 from tests.serving.review_site import data_tree, review_of, write_data
 
@@ -210,6 +211,27 @@ def test_a_read_only_folder_is_one_clear_line(site, monkeypatch):
     assert answer.status_code == 409 and "cannot write" in answer.json()["detail"]
 
 
+def test_a_heat_map_is_of_an_image_of_the_data_and_a_class_of_the_model(tmp_path):
+    class Model:
+        """In place of a served one, whose heat maps tests/serving/test_of_checkpoint.py looks at."""
+
+        classes, explaining = ("blue", "red"), True
+
+        def explain(self, content, label):
+            return label.encode() + content
+
+    root = write_data(tmp_path / "photos")
+    path = root / "train" / "blue" / "wrong.jpg"
+    with review_of(root, Explainer(Model())) as site:
+        assert site.client.get("items").json()["explained"] == ["blue", "red"]
+        assert site.client.get(f"heat/{digest(path)}?label=red").content == b"red" + path.read_bytes()
+        assert site.client.get(f"heat/{digest(path)}?label=green").status_code == 422
+        assert site.client.get(f"heat/{SHA}?label=red").status_code == 404
+    with review_of(root) as site:
+        assert site.client.get("items").json()["explained"] == []
+        assert site.client.get(f"heat/{digest(path)}?label=red").status_code == 404
+
+
 def test_nobody_else_is_answered(site):
     with httpx.Client(base_url=site.url, trust_env=False) as anybody:
         assert anybody.get("").status_code == anybody.get("assets/review.js").status_code == 200
@@ -226,15 +248,15 @@ def test_nobody_else_is_answered(site):
 def test_data_alone_has_no_answers_and_a_run_needs_its_checkpoint(tmp_path, caplog):
     from mstl.review.review_data import ReviewData, ReviewSource
     from mstl.serving.review_items import review_items
-    from mstl.serving.review_server import featured_by
+    from mstl.serving.review_server import predictor_of
 
     root = write_data(tmp_path / "photos")
     review = ReviewData(ReviewSource.of(str(root)))
     caplog.set_level("INFO", "mstl")
-    assert featured_by(str(root), review, "CPU") is None and "without a model" in caplog.text
+    assert predictor_of(str(root), "CPU") is None and "without a model" in caplog.text
     items = review_items(review.images, review.checked)
     assert [item.reasons[0].kind for item in items] == ["leak", "duplicate"]
     (root / "config.json").write_text("{}")
     (root / "best.ckpt").write_text("no checkpoint")
     with pytest.raises(MstlError):
-        featured_by(str(root), review, "CPU")
+        predictor_of(str(root), "CPU")

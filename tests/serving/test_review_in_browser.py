@@ -176,6 +176,25 @@ def test_beside_it_are_versions_and_the_nearest_of_both_classes(view):
     expect(view.locator("#beside .part").first).to_have_text("training")
 
 
+def test_grad_cam_on_demand(view):
+    assert view.is_hidden("#explain"), "there is no model"
+    items = view.site.client.get("items").json()
+    view.route("**/items", lambda route: route.fulfill(json={**items, "explained": ["blue", "red"]}))
+    image = (view.site.root / "train" / "red" / "red-0.jpg").read_bytes()
+    view.route("**/heat/*?label=red", lambda route: route.fulfill(body=image, content_type="image/jpeg"))
+    view.reload()
+    expect(view.locator("#large")).to_be_visible()
+    press(view, "g")
+    expect(view.locator("#heat")).to_be_visible()
+    assert "speaks for" in view.inner_text("#seen") and view.get_attribute("#explain", "aria-pressed") == "true"
+    view.click("#explain")
+    expect(view.locator("#heat")).to_be_hidden()
+    press(view, "g")
+    expect(view.locator("#heat")).to_be_visible()
+    press(view, "n")
+    expect(view.locator("#heat")).to_be_hidden()
+
+
 def test_what_is_refused_is_said(view):
     press(view, "r")
     view.keyboard.type("train")

@@ -7,10 +7,20 @@ const KEPT = 80; // pictures in memory
 const turn = pool(AT_ONCE);
 const urls = new Map(); // promises of addresses of pictures; the oldest first
 
-// The address of a picture in memory, at most so many pixels large. It stays until many others were asked for.
+// The address of a picture in memory, at most so many pixels large.
 export function picture(sha256, side) {
-  const key = `${sha256} ${side}`;
-  const known = urls.get(key) ?? turn(() => fetched(sha256, side));
+  return kept(`image/${sha256}`, { side });
+}
+
+// The same of a heat map: where the model sees a class.
+export function heatMap(sha256, label) {
+  return kept(`heat/${sha256}`, { label });
+}
+
+// It stays until many others were asked for.
+function kept(path, query) {
+  const key = JSON.stringify([path, query]);
+  const known = urls.get(key) ?? turn(() => fetched(path, query));
   urls.delete(key);
   urls.set(key, known);
   known.catch(() => urls.delete(key)); // another try is worth it
@@ -18,8 +28,8 @@ export function picture(sha256, side) {
   return known;
 }
 
-async function fetched(sha256, side) {
-  const response = await ask(`image/${sha256}`, { query: { side } });
+async function fetched(path, query) {
+  const response = await ask(path, { query });
   return URL.createObjectURL(await response.blob());
 }
 

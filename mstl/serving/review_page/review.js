@@ -3,11 +3,11 @@
 import { Problem, ask, token } from "./api.js";
 import { closeChoice, isChoosing, knowClasses, listenToChoice, openChoice } from "./class_choice.js";
 import { askForToken, hear } from "./dialogs.js";
-import { prepare, show, showDecision, verdict } from "./view.js";
+import { prepare, show, showDecision, toggleHeat, verdict } from "./view.js";
 import { keepLanguage, name, phrase, preferredLanguage, say, speak, tell } from "./words.js";
 
 const KEYS = {
-  ...{ k: "keep", r: "relabel", x: "exclude", u: "undo", n: "next", p: "back" },
+  ...{ k: "keep", r: "relabel", x: "exclude", u: "undo", n: "next", p: "back", g: "explain" },
   ...{ ArrowRight: "next", ArrowLeft: "back" },
 };
 const ACTIONS = {
@@ -17,11 +17,13 @@ const ACTIONS = {
   undo: takeBack,
   next: () => go(at + 1),
   back: () => go(at - 1),
+  explain: toggleHeat,
 };
 
 const find = (selector) => document.querySelector(selector);
 let items = [];
 let classes = [];
+let explained = []; // classes that the run's model knows
 let state = { decisions: {}, plan: [], can_undo: false };
 let at = 0; // the place of the image that is shown
 let project = ""; // the name of the data
@@ -41,7 +43,7 @@ async function load() {
   find("#unknown").hidden = true;
   try {
     const told = await (await ask("items")).json();
-    ({ items, classes, state, name: project } = told);
+    ({ items, classes, explained, state, name: project } = told);
     knowClasses(classes);
   } catch (error) {
     find("#unknown").hidden = false;
@@ -68,6 +70,7 @@ function listen() {
     load();
   });
   find("#apply").addEventListener("click", apply);
+  find("#confirm").addEventListener("close", (event) => event.target.returnValue && enqueue(confirmed));
   find("#restore").addEventListener("click", () => enqueue(restore));
   document.querySelectorAll("[data-do]").forEach((button) => {
     button.addEventListener("click", () => act(button.dataset.do));
@@ -160,7 +163,6 @@ function apply() {
   find("#plan").replaceChildren(...lines);
   say(find("#confirm-count"), "apply_count", { count: moving() });
   dialog.returnValue = "";
-  dialog.addEventListener("close", () => dialog.returnValue && enqueue(confirmed), { once: true });
   dialog.showModal();
 }
 
@@ -204,14 +206,14 @@ function go(place) {
   at = place;
   if (isChoosing()) closeChoice();
   const item = items[at];
-  show(item, state.decisions[item.id]);
+  show(item, state.decisions[item.id], explained);
   hear({ word: "said_at", values: { file: name(item.path), label: name(item.label) } });
   if (items[at + 1]) prepare(items[at + 1]);
 }
 
 // Shows the same image again, as its file may have moved.
 function again() {
-  show(items[at], state.decisions[items[at].id]);
+  show(items[at], state.decisions[items[at].id], explained);
 }
 
 // The place of the next image without a decision, from a place on and around; -1 if there is none.

@@ -1,6 +1,6 @@
 // The view of an image: what it is, why it is to be looked at, what a model says of it, and images like it.
 
-import { picture } from "./pictures.js";
+import { heatMap, picture } from "./pictures.js";
 import { name, say, share, translate } from "./words.js";
 
 const LARGE = 1600; // pixels of the longer side, as the server allows
@@ -9,9 +9,11 @@ const SMALL = 320;
 const find = (selector) => document.querySelector(selector);
 let shown = null; // the image that is shown now: pictures that come later than the next one was asked for are left out
 
-// Shows an image and what has been decided about it.
-export function show(item, decision) {
+// Shows an image and what has been decided about it; heat maps can be had for the classes that are explained.
+export function show(item, decision, explained) {
   shown = item;
+  hideHeat();
+  find("#explain").hidden = !explained.includes(item.answer[0]?.label);
   find("#item").hidden = false;
   find("#file bdi").textContent = item.path;
   find("#label").textContent = item.label;
@@ -34,6 +36,27 @@ export function show(item, decision) {
     missing.hidden = false;
     say(missing, "not_shown");
   });
+}
+
+// Shows where the run's model sees the class that the image is taken for, or no longer does.
+export async function toggleHeat() {
+  const item = shown;
+  if (find("#explain").hidden) return;
+  if (!find("#heat").hidden) return hideHeat();
+  const { label } = item.answer[0];
+  const url = await heatMap(item.sha256, label);
+  if (shown !== item) return;
+  const [heat, values] = [find("#heat"), { file: name(item.path), label: name(label) }];
+  heat.src = url;
+  heat.hidden = find("#seen").hidden = false;
+  say(heat, "heat_called", values);
+  say(find("#seen"), "seen", values);
+  find("#explain").setAttribute("aria-pressed", true);
+}
+
+function hideHeat() {
+  find("#heat").hidden = find("#seen").hidden = true;
+  find("#explain").setAttribute("aria-pressed", false);
 }
 
 // Has the picture of an image ready, as it will be shown next.
