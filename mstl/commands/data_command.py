@@ -66,8 +66,8 @@ def check(data: str, val: str | None, lists: "ListOptions", out: Path, quarantin
     Finds files that are unusable or unusual, the same image (exactly or nearly) in two of the parts (train, val, test)
     or under two labels, groups of a list in two parts, classes that are too small, imbalanced or missing from one part
     or are probably none, and images that hardly show what they should: blank, tiny or narrow ones, placeholders and
-    drawings, 12 bits stored in 16, transparency that hides the picture. Notes say which images are dim, bright, blurred,
-    poor in information, of odd size or ratio, or grey among others in colour.
+    drawings, 12 bits stored in 16, transparency that hides the picture. Notes say which images are dim, bright,
+    blurred, poor in information, of odd size or ratio, or grey among others in colour.
     """
     from mstl.data.checking.check_summary import summary, write_csv
     from mstl.data.checking.checks import check_dataset

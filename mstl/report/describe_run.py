@@ -14,6 +14,7 @@ from mstl.config import RECORD, EngineName, PrecisionName
 from mstl.data.finding.lists.list_options import FOUND, ListOptions
 from mstl.errors import MstlError
 from mstl.report.fold_files import read_folds
+from mstl.report.odd_section import far_images, noted_images
 from mstl.report.plots.grids import GREY
 from mstl.report.quotable import Quotable, read_test
 from mstl.report.run_facts import read_facts
@@ -87,6 +88,8 @@ def describe_run(
         cost=None if record.cost is None else record.cost.to_dict(),
         engine="" if record.engine is None else str(record.engine),
         image_size=preprocessing.image_size,
+        noted=noted_images([val_set] if train_set is None else [train_set, val_set]),
+        far=far_images(evaluation),
         facts=read_facts(folder, test),
         folds=read_folds(folder),
     )

@@ -1,7 +1,7 @@
 """The card of a run, MODEL_CARD.md: what whoever gets its model should know of it, and what nobody knows."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mstl.evaluation.feature_sample import KEEP_FEATURES
@@ -54,6 +54,7 @@ def write_card(path: str | os.PathLike[str], run: RunReport) -> None:
 def metadata(run: RunReport) -> dict[str, Any]:
     """What programs read of the card. The licence of the model is its owner's to state."""
     figures = [("test", run.test.accuracy)] if run.test is not None else []
+    figures += [] if run.folds is None else [("all, out of fold", run.folds.evaluation.accuracy)]
     figures.append(("validation", run.evaluation.accuracy))
     results = [
         {
@@ -141,7 +142,7 @@ def accuracy(run: RunReport) -> str:
 
 
 def classes_of(run: RunReport, rows: Sequence[ClassRow]) -> str:
-    """A table of the classes: their images, and how many of them are recognised, of the test images if there are."""
+    """A table of the classes: their images, and how many of them are recognised."""
     trained_on = run.facts.images.get("train", {})
     columns = ["Class", "Training images", "Validation images", "Recall", "95% interval", "Precision"]
     cells = []
@@ -150,12 +151,25 @@ def classes_of(run: RunReport, rows: Sequence[ClassRow]) -> str:
         known = f"{trained_on.get(row.name, 0):,}" if trained_on else UNKNOWN
         recall = (share(row.recall), interval(right, row.support)) if row.support else (UNKNOWN, UNKNOWN)
         cells.append([escaped(row.name), known, f"{row.support:,}", *recall, share(row.precision)])
-    if run.facts.tested is not None:
-        columns += ["Test images", "Test recall", "Its 95% interval"]
+    for title, counts in others(run):
+        columns += [f"{title} images", f"{title} recall", "Its 95% interval"]
         for row, line in zip(rows, cells, strict=True):
-            right, total = run.facts.tested.classes.get(row.name, (0, 0))
+            right, total = counts.get(row.name, (0, 0))
             line += [f"{total:,}", *((share(right / total), interval(right, total)) if total else (UNKNOWN, UNKNOWN))]
     return table(columns, cells, len(columns) - 1)
+
+
+def others(run: RunReport) -> Iterator[tuple[str, Mapping[str, tuple[int, int]]]]:
+    """Of the cross-validation and the test images, if there are: how many of each class are recognised, of how many."""
+    if run.folds is not None:
+        evaluation = run.folds.evaluation
+        right = evaluation.confusion.diagonal().tolist()
+        yield (
+            "Out-of-fold",
+            dict(zip(evaluation.classes, zip(right, evaluation.support.tolist(), strict=True), strict=True)),
+        )
+    if run.facts.tested is not None:
+        yield "Test", run.facts.tested.classes
 
 
 def interval(correct: int, total: int) -> str:

@@ -17,6 +17,7 @@ from mstl.report.calibration_section import calibration
 from mstl.report.class_tables import class_table, matrix
 from mstl.report.fold_section import fold_section
 from mstl.report.inline_images import Chart
+from mstl.report.odd_section import odd_section
 from mstl.report.plots import charts
 from mstl.report.plots.style import MARK, new_figure
 from mstl.report.quotable import SMALL, what_to_quote
@@ -55,6 +56,7 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
         **calibration(run.evaluation),
         "rejector": run.rejector,
         "warnings": run.warnings,
+        **odd_section(run.noted, run.far),
         "about": about(run),
         "settings": {key: value for key, value in run.config.items() if value is not None},
         "unset": [key for key, value in run.config.items() if value is None],

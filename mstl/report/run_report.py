@@ -26,6 +26,7 @@ FORMAT = 4  # of that file
 PLAIN = (
     *("config", "history", "model", "train_count", "seconds", "rejector"),
     *("weights", "validated_on", "test_images", "trials", "cost", "engine", "image_size"),
+    *("noted", "far"),
 )
 TUPLES = ("warnings", "digests", "missing")  # of texts, which JSON has as lists
 WORST = 12  # images that a page shows
@@ -94,6 +95,8 @@ class RunReport:
         cost: What the run has cost, as :meth:`mstl.training.run_cost.RunCost.to_dict` gives it; None if unknown.
         engine: What computed the frozen layers and the validation, as a text; "" if unknown.
         image_size: Side of the images as the model gets them, in pixels; None if unknown.
+        noted: What is odd about training and validation images; see :func:`mstl.report.odd_section.noted_images`.
+        far: Validation images that are far from their own class; see :func:`mstl.report.odd_section.far_images`.
         facts: What is recorded of it besides; it is read from the run's folder, not kept in ``report.npz``.
         folds: The cross-validation of it; so. None if there is none.
     """
@@ -119,6 +122,8 @@ class RunReport:
     cost: dict[str, Any] | None = None
     engine: str = ""
     image_size: int | None = None
+    noted: Sequence[Sequence[Any]] = ()
+    far: Sequence[Sequence[Any]] = ()
     facts: RunFacts = field(default_factory=RunFacts)
     folds: FoldEvaluation | None = None
 

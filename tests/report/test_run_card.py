@@ -1,5 +1,6 @@
 """The card of a run: its facts, from a folder that is written by hand, and what is unknown."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from mstl.commands import card_command
 from mstl.config import RECORD
 from mstl.data.manifest import Manifest, ManifestRow
+from mstl.evaluation.fold_evaluation import FoldEvaluation
 from mstl.report.describe_run import describe_folder
 from mstl.report.quotable import Quotable, read_details, write_test
 from mstl.report.run_card import write_card
@@ -125,6 +127,25 @@ def test_a_card_by_hand(folder):
     ):
         assert line in text, line
     assert "/home/me" not in text and "fewer than" not in text
+
+
+def test_a_cross_validation_by_class(folder):
+    """Out of fold 9 of 10 ants and all 10 bees are right: 59.6 to 98.2 % and 72.2 to 100 %."""
+    answers = evaluation_of([0] * 10 + [1] * 10, [0] * 9 + [1] * 11, ("ants", "bees"))
+    numbers = np.arange(20)
+    folds = FoldEvaluation(answers, numbers % 2, numbers, (0.1, 0.1), ("train",) * 20)
+    write_card(folder / "card.md", dataclasses.replace(describe_folder(folder), folds=folds))
+    matter, text = card(folder / "card.md")
+    results = matter["model-index"][0]["results"]
+    assert [(each["dataset"]["split"], each["metrics"][0]["value"]) for each in results] == [
+        ("test", 0.9), ("all, out of fold", 0.95), ("validation", 0.9477),
+    ]  # fmt: skip
+    _, classes, _ = tables(text)
+    assert classes[0][6:] == [
+        "Out-of-fold images", "Out-of-fold recall", "Its 95% interval",
+        "Test images", "Test recall", "Its 95% interval",
+    ]  # fmt: skip
+    assert [row[6:9] for row in classes[1:]] == [["10", "90.0%", "59.6% to 98.2%"], ["10", "100%", "72.2% to 100%"]]
 
 
 def test_calibration_by_hand(folder):

@@ -23,11 +23,11 @@ def summary(data: str, checked: CheckedDataset) -> str:
     ]
     kinds = Counter((finding.severity, finding.problem) for finding in checked.findings)
     if kinds:
-        lines.append(f"{'severity':<10}{'problem':<17}{'number':>6}  such as")
+        lines.append(f"{'severity':<10}{'problem':<20}{'number':>6}  such as")
     for (severity, problem), number in kinds.items():  # in order of severity, as the findings are
         example = next(finding for finding in checked.findings if finding.problem == problem)
         where = f"{printable(example.path)}: " if example.path else ""
-        lines.append(f"{severity:<10}{problem:<17}{number:>6}  {where}{example.detail}")
+        lines.append(f"{severity:<10}{problem:<20}{number:>6}  {where}{example.detail}")
     return "\n".join(lines)
 
 

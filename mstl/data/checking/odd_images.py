@@ -40,7 +40,7 @@ def image_findings(scans: Mapping[str, "ScanResult"]) -> Iterator[Finding]:
     for path, scan in scans.items():
         for word, detail in scan.notes:
             if word == "grey" and is_rare:
-                yield Finding(path, "grey_among_colours", f"grey, as {len(grey):,} of {len(scans):,} images are")
+                yield Finding(path, "grey_among_colours", f"grey, like only {len(grey):,} of the {len(scans):,} images")
             else:
                 yield Finding(path, word, detail)
     yield from odd_sizes(scans)
