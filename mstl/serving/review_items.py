@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mstl.data.checking.checks import CheckedDataset
+from mstl.data.checking.odd_images import ODD
 from mstl.review.standing import Image
 from mstl.serving.review_features import FeaturedImages
 
@@ -19,7 +20,7 @@ UNSURE = 0.2  # margin between the two most probable classes, below which an ans
 
 @dataclass(frozen=True)
 class Reason:
-    """Why an image is to be looked at: a word of ``ORDER``, and what the check of the data says of it, or ""."""
+    """Why an image is to be looked at: a word of ``ORDER``, and of an odd one what is odd about it, or ""."""
 
     kind: str
     detail: str = ""
@@ -123,10 +124,13 @@ def reasons_of(
     The check names the later one of two images with different labels; either label may be the wrong one.
     """
     for finding in checked.findings:
+        kind = finding.problem
         if finding.path not in by_path:
             continue
-        kind = finding.problem if finding.problem in REPEATED else "odd"
-        yield finding.path, Reason(kind, finding.detail)
+        if kind in ODD:
+            yield finding.path, Reason("odd", finding.detail)
+        if kind in REPEATED:  # by what, is shown beside it
+            yield finding.path, Reason(kind)
         if kind.endswith("two_labels"):
             for other in members[checked.groups[finding.path]]:
                 if by_path[other].label != by_path[finding.path].label:

@@ -44,7 +44,11 @@ def serve_review(what: str, source: ReviewSource, port: int, device: str, announ
     desk, settings = Desk(review, review_items(review.images, review.checked, featured)), review_settings()
     app = create_review_app(desk, source.where.name, settings, explainer)
     address = f"{web_server.url(HOST, bound.getsockname()[1])}#token={settings.token}"
-    web_server.run(app, bound, settings, lambda: announce(address))
+    try:
+        web_server.run(app, bound, settings, lambda: announce(address))
+    finally:
+        if explainer is not None:
+            explainer.close()
 
 
 def predictor_of(what: str, device: str) -> "Predictor | None":

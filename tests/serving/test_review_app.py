@@ -5,7 +5,11 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
+import signal
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -14,7 +18,7 @@ from PIL import Image
 pytest.importorskip("fastapi")
 from mstl.errors import MstlError
 from mstl.serving.explainer import Explainer
-from tests.conftest import COLORS, write_photo
+from tests.conftest import COLORS, environment, write_photo
 from tests.serving.review_site import data_tree, review_of, write_data
 
 SHA = "0" * 64
@@ -243,6 +247,23 @@ def test_nobody_else_is_answered(site):
     assert site.client.get("items", headers={"Host": "elsewhere.example"}).status_code == 421
     with review_of(site.root) as other:
         assert other.token != site.token and len(other.token) > 40
+
+
+def test_the_command_prints_the_address_and_ends_in_peace(tmp_path):
+    root = write_data(tmp_path / "photos")
+    command = [sys.executable, "-m", "mstl", "review", str(root)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, env=environment(), **pipes) as process:
+        line = process.stdout.readline()
+        found = re.fullmatch(r"review .*photos at (http://127.0.0.1:\d+/)#token=(\S{40,}) \(Ctrl-C ends it\)\n", line)
+        assert found, line + process.stderr.read()
+        with httpx.Client(base_url=found[1], trust_env=False) as client:
+            assert client.get("items").status_code == 401
+            told = client.get("items", headers={"Authorization": f"Bearer {found[2]}"}).json()
+            assert len(told["items"]) == 2 and told["explained"] == []
+            process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=20)
+    assert process.returncode in (0, -signal.SIGINT, 130) and rest == "" and "Traceback" not in errors
 
 
 def test_data_alone_has_no_answers_and_a_run_needs_its_checkpoint(tmp_path, caplog):

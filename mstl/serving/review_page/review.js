@@ -113,6 +113,7 @@ function enqueue(job) {
     early = null;
     const notice = find("#notice");
     notice.hidden = false;
+    notice.classList.remove("good");
     tell(notice, null, told);
     hear({ word: notice.textContent });
   });
@@ -245,6 +246,7 @@ function quiet() {
 function notify(word, values = {}, problems = []) {
   const notice = find("#notice");
   notice.hidden = false;
+  notice.classList.toggle("good", !problems.length);
   delete notice.dataset.word; // of an error that was told there
   notice.removeAttribute("lang");
   notice.replaceChildren(document.createElement("span"));
