@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mstl.data.checking.checks import CheckedDataset
 from mstl.data.dataset import ImageSet
+from mstl.evaluation.class_outliers import class_outliers
 from mstl.evaluation.grouping import grouped_folds, is_alone
 from mstl.evaluation.label_errors import LabelError, out_of_fold, rank_label_errors
 from mstl.evaluation.rejection import normalised
@@ -38,6 +39,7 @@ class FeaturedImages:
             has seen the labels.
         groups: (N,) numbers, which versions of one picture share.
         suspects: The images whose label is probably wrong, the most suspicious first.
+        outliers: The places of images that are unlike the others of their class, the most unlike first.
     """
 
     paths: tuple[str, ...]
@@ -47,6 +49,7 @@ class FeaturedImages:
     groups: NDArray[np.intp]
     probabilities: NDArray[np.float32] | None = None
     suspects: Sequence[LabelError] = ()
+    outliers: tuple[int, ...] = ()
 
     def answer(self, row: int) -> tuple[tuple[str, float], ...]:
         """The most probable classes of an image with their probabilities; none where they are unknown."""
@@ -152,4 +155,6 @@ def answered(
         probabilities = out_of_fold(np.asarray(features, np.float32), labels, len(classes), folds)
         suspects = rank_label_errors(probabilities, labels, classes, paths, is_alone(labels, groups))
     units = normalised(features)
-    return FeaturedImages(paths, labels, classes, units, np.asarray(groups, np.intp), probabilities, suspects)
+    outliers = tuple(each.index for each in class_outliers(units, labels))
+    numbers = np.asarray(groups, np.intp)
+    return FeaturedImages(paths, labels, classes, units, numbers, probabilities, suspects, outliers)

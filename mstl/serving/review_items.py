@@ -11,7 +11,7 @@ from mstl.serving.review_features import FeaturedImages
 
 ORDER = (  # of the reasons: what costs most accuracy, or flatters it, comes first
     *("suspect", "two_labels", "near_two_labels", "leak", "near_leak"),
-    *("duplicate", "near_duplicate", "odd", "unsure"),
+    *("duplicate", "near_duplicate", "outlier", "odd", "unsure"),
 )
 REPEATED = ORDER[1:7]  # findings about an image and a version of it
 VERSIONS = 6  # versions of the same picture that are shown
@@ -106,6 +106,8 @@ def all_reasons(
     if featured is not None:
         for suspect in featured.suspects:
             found[suspect.path]["suspect"] = Reason("suspect")
+        for row in featured.outliers:
+            found[featured.paths[row]]["outlier"] = Reason("outlier")
         for row, path in enumerate(featured.paths):
             if path not in found and featured.margin(row) < UNSURE:
                 found[path]["unsure"] = Reason("unsure")

@@ -14,8 +14,8 @@ FOLDERS = {"serve": ("page",), "review": ("page", "review_page")}  # the later o
 MADE = {  # words whose names are put together
     "serve": {"stays_here_collected", "stays_there_collected"},
     "review": {
-        *("suspect", "two_labels", "near_two_labels", "leak", "near_leak", "duplicate", "near_duplicate", "odd"),
-        *("unsure", "part_train", "part_val", "part_test"),
+        *("suspect", "two_labels", "near_two_labels", "leak", "near_leak", "duplicate", "near_duplicate"),
+        *("outlier", "odd", "unsure", "part_train", "part_val", "part_test"),
     },
 }
 WORD = re.compile(r'(?<!\w)"([a-z]+(?:_[a-z]+)*)"')

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -17,9 +18,12 @@ from PIL import Image
 
 pytest.importorskip("fastapi")
 from mstl.errors import MstlError
+from mstl.review.review_data import ReviewData, ReviewSource
 from mstl.serving.explainer import Explainer
+from mstl.serving.review_items import review_items
+from mstl.serving.review_server import predictor_of
 from tests.conftest import COLORS, environment, write_photo
-from tests.serving.review_site import data_tree, review_of, write_data
+from tests.serving.review_site import data_tree, featured, review_of, write_data
 
 SHA = "0" * 64
 
@@ -71,6 +75,16 @@ def test_what_is_to_be_looked_at_and_what_is_beside_it(site):
     assert [each["path"] for each in same["versions"]] == [os.path.join("train", "red", "red-0.jpg")]
     assert leak["of_answer"] == [] and leak["versions"][0]["split"] == "train"
     assert "12 x 12 pixels" in told["items"][3]["reasons"][0]["detail"]
+
+
+def test_images_unlike_their_class_come_before_odd_ones(tmp_path):
+    review = ReviewData(ReviewSource.of(str(write_data(tmp_path / "photos", tiny=1))))
+    found = featured(review.checked)
+    assert "wrong.jpg" in {os.path.basename(found.paths[row]) for row in found.outliers}
+    alone = next(row for row, path in enumerate(found.paths) if path.endswith("red-7.jpg"))
+    items = review_items(review.images, review.checked, replace(found, outliers=(alone,)))
+    kinds = [(os.path.basename(item.image.path), item.reasons[0].kind) for item in items]
+    assert kinds[-3:] == [("red-7.jpg", "outlier"), ("tiny-0.jpg", "odd"), ("tiny-0.jpg", "odd")]
 
 
 def test_images_are_known_by_their_content_alone(site):
@@ -268,9 +282,6 @@ def test_the_command_prints_the_address_and_ends_in_peace(tmp_path):
 
 
 def test_data_alone_has_no_answers_and_a_run_needs_its_checkpoint(tmp_path, caplog):
-    from mstl.review.review_data import ReviewData, ReviewSource
-    from mstl.serving.review_items import review_items
-    from mstl.serving.review_server import predictor_of
 
     root = write_data(tmp_path / "photos")
     review = ReviewData(ReviewSource.of(str(root)))
