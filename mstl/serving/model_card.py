@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypedDict
 
+from mstl.config import RECORD
 from mstl.data.evaluation_data import settings_beside
 from mstl.data.finding.folders.part_names import PARTS
 from mstl.data.manifest import Manifest
@@ -61,7 +62,7 @@ def model_card(predictor: ImagePredictor) -> ModelCard:
         "image_size": predictor.preprocessing.image_size,
         "accuracy": accuracy_of(predictor, run.manifest),
         "data": Path(run.data).name or None,
-        "date": date_of(predictor.path),
+        "date": date_of(predictor),
         "mstl": version_of(predictor),
         "engine": engine,
         "precision": precision,
@@ -77,10 +78,13 @@ def name_of(path: Path) -> str:
     return folder if path.stem in RUN_FILES and folder else path.stem
 
 
-def date_of(path: Path) -> str | None:
-    """The day on which a model's file was written."""
+def date_of(predictor: ImagePredictor) -> str | None:
+    """The day on which a model's run was started, as that records it; else that on which its file was written."""
+    recorded: str | None = (predictor.metadata.get(RECORD) or {}).get("date")
+    if recorded is not None:
+        return recorded
     with contextlib.suppress(OSError):
-        return datetime.fromtimestamp(path.stat().st_mtime, timezone.utc).date().isoformat()
+        return datetime.fromtimestamp(predictor.path.stat().st_mtime, timezone.utc).date().isoformat()
     return None
 
 
