@@ -3,20 +3,20 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mstl.data.checking.checks import CheckedDataset
-from mstl.data.dataset import ImageSet
+from mstl.data.dataset import ImageSet, subset
 from mstl.evaluation.class_outliers import class_outliers
+from mstl.evaluation.feature_sample import KEEP_FEATURES, sample_rows
 from mstl.evaluation.grouping import grouped_folds, is_alone
 from mstl.evaluation.label_errors import LabelError, out_of_fold, rank_label_errors
 from mstl.evaluation.rejection import normalised
 
 if TYPE_CHECKING:  # MindSpore is loaded once features are computed
-    from mstl.evaluation.metrics import Evaluation
     from mstl.predictor import Predictor
 
 logger = logging.getLogger("mstl")
@@ -101,36 +101,27 @@ def featured_images(predictor: "Predictor", checked: CheckedDataset) -> Featured
     Raises:
         MstlError: An image cannot be read any more.
     """
+    from mstl.report.cross_validated_run import kept_features
     from mstl.report.suspects import pretrained_features, unseen_backbone
 
     weights, reason = unseen_backbone(predictor.metadata)
-    samples = tuple(sample for split in checked.usable.values() for sample in split)
-    classes = tuple(sorted({sample.label for sample in samples}))
-    images = ImageSet(samples, classes, groups=tuple(checked.groups[sample.path] for sample in samples))
-    evaluation = own_features(predictor, images) if weights is None else pretrained_features(predictor, images, weights)
-    rows = np.arange(len(images)) if evaluation.featured is None else evaluation.featured
-    if len(rows) < len(images):
-        logger.info("review: label errors are looked for in a random sample of %d images", len(rows))
-    assert evaluation.features is not None
-    groups = [checked.groups[images.paths[row]] for row in rows]
-    paths = tuple(images.paths[row] for row in rows)
     if reason:
         logger.warning("review: wrong labels are not looked for, as %s", reason)
-    return answered(paths, images.labels[rows], classes, evaluation.features, groups, not reason)
-
-
-def own_features(predictor: "Predictor", images: ImageSet) -> "Evaluation":
-    """An evaluation without logits, whose features are the model's; the images may be of classes that are new to it."""
-    from mstl.data.loading.loader import Loader
-    from mstl.data.loading.transforms import eval_transforms
-    from mstl.evaluation.evaluate import evaluate
-    from mstl.prediction.image_predictor import BATCH_SIZE
-
-    def features(batch: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        rows = predictor.answers(batch)[1]
-        return np.zeros((len(rows), len(images.classes)), np.float32), rows
-
-    return evaluate(features, Loader(images, eval_transforms(predictor.preprocessing), BATCH_SIZE))
+    samples = tuple(sample for split in checked.usable.values() for sample in split)
+    every = ImageSet(samples, tuple(sorted({sample.label for sample in samples})))
+    images = subset(every, sample_rows(every.labels, KEEP_FEATURES))
+    if len(images) < len(every):
+        logger.warning(
+            "review: %d images are looked at by the model, a random sample of all %d", len(images), len(every)
+        )
+    if weights is None:
+        features = kept_features(predictor, images)  # most of them have been computed for the training
+    else:
+        of_weights = pretrained_features(predictor, images, weights).features
+        assert of_weights is not None and len(of_weights) == len(images)
+        features = of_weights
+    groups = [checked.groups[path] for path in images.paths]
+    return answered(images.paths, images.labels, images.classes, features, groups, not reason)
 
 
 def answered(
