@@ -15,7 +15,7 @@ ODD = {  # what may be odd about an image that can be used, for people who look 
     "blurred": "blurred, or without edges",
     "low_information": "with little to see",
     "odd_size": "of another size than most",
-    "odd_ratio": "much longer than wide, or wider than long",
+    "odd_ratio": "with one side much longer than the other",
     "narrow": "so narrow that the model sees a small part",
     "grey_among_colours": "grey, while most are in colour",
     "tiny": "of a few pixels",
