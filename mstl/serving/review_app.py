@@ -71,7 +71,14 @@ def reading_routes(desk: Desk, name: str, explainer: Explainer | None) -> APIRou
         def found() -> dict[str, Any]:
             records = [item_record(each, item) for each, item in desk.items.items()]
             known = () if explainer is None else explainer.model.classes
-            told = {"name": name, "classes": desk.review.classes, "explained": known, "items": records}
+            is_list = not desk.review.source.where.is_dir()
+            told = {
+                "name": name,
+                "is_list": is_list,
+                "classes": desk.review.classes,
+                "explained": known,
+                "items": records,
+            }
             return {**told, "state": desk.state}
 
         return answer_of(await in_library(found))

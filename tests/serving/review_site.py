@@ -48,9 +48,17 @@ def featured(checked):
     return answered(paths, labels, classes, mean_colors(paths), [checked.groups[path] for path in paths])
 
 
+def write_list(root):
+    """A list of the images in a folder of :func:`write_data`, in it."""
+    paths = sorted(path.relative_to(root) for path in root.rglob("*.jpg"))
+    lines = ["path,label,split", *(f"{path.as_posix()},{path.parts[1]},{path.parts[0]}" for path in paths)]
+    (root / "list.csv").write_text("\n".join(lines) + "\n")
+    return root / "list.csv"
+
+
 @contextlib.contextmanager
 def review_of(root, explainer=None):
-    """A review of a folder: its desk, its settings, and a client of its server, which brings the token."""
+    """A review of a folder or a list: its desk, a client of its server, which brings the token, and its address."""
     review = ReviewData(ReviewSource.of(str(root)))
     found = replace(featured(review.checked), outliers=())  # by three features, many are
     items = review_items(review.images, review.checked, found)

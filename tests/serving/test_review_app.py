@@ -23,7 +23,7 @@ from mstl.serving.explainer import Explainer
 from mstl.serving.review_items import review_items
 from mstl.serving.review_server import predictor_of
 from tests.conftest import COLORS, environment, write_photo
-from tests.serving.review_site import data_tree, featured, review_of, write_data
+from tests.serving.review_site import data_tree, featured, review_of, write_data, write_list
 
 SHA = "0" * 64
 
@@ -165,6 +165,23 @@ def test_applied_and_undone_the_tree_is_as_before(site):
     assert data_tree(site.root) == before
     assert site.client.post("undo").status_code == 409
     assert site.client.delete(f"decisions/{wrong}").status_code == 200
+
+
+def test_of_a_list_a_new_one_is_made(tmp_path):
+    root = write_data(tmp_path / "photos")
+    with review_of(write_list(root)) as site:
+        before = data_tree(root)
+        told = site.client.get("items").json()
+        assert told["is_list"] and told["items"][0]["path"] == os.path.join("train", "blue", "wrong.jpg")
+        decide(site, told["items"][0]["path"], "relabel", "red")
+        plan = decide(site, told["items"][1]["path"], "exclude").json()["plan"]
+        done = site.client.post("apply", json={"plan": plan}).json()
+        assert done["moved"] == 0 and [os.path.basename(path) for path in done["lists"]] == ["list-reviewed.csv"]
+        lines = (root / "list-reviewed.csv").read_text().splitlines()
+        assert "train/blue/wrong.jpg,red,train" in lines
+        assert len(lines) == len((root / "list.csv").read_text().splitlines()) - 1
+        site.client.post("undo")
+        assert data_tree(root) == before
 
 
 def test_nothing_is_applied_but_what_was_confirmed(site):

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 from tests.chromium import chromium, needs_chromium, playwright, serious_faults, watch
-from tests.serving.review_site import data_tree, review_of, write_data
+from tests.serving.review_site import data_tree, review_of, write_data, write_list
 
 pytestmark = needs_chromium
 expect = playwright.expect
@@ -193,6 +193,23 @@ def test_grad_cam_on_demand(view):
     expect(view.locator("#heat")).to_be_visible()
     press(view, "n")
     expect(view.locator("#heat")).to_be_hidden()
+
+
+def test_of_a_list_a_new_one_is_made(view):
+    with review_of(write_list(view.site.root)) as site:
+        page = watch(view.context.new_page())
+        page.goto(f"{site.url}#token={site.token}")
+        expect(page.locator("#large")).to_be_visible()
+        decide(page, "x")
+        page.click("#apply")
+        expect(page.locator("#confirm-why")).to_contain_text("A new list is written")
+        page.keyboard.press("Enter")
+        expect(page.locator("#notice")).to_contain_text("list-reviewed.csv")
+        expect(page.locator("#apply")).to_be_hidden()
+        page.click("#restore")
+        expect(page.locator("#notice")).to_contain_text("the new list is removed")
+        expect(page.locator("#apply")).to_be_visible()
+        assert page.complaints == []
 
 
 def test_what_is_refused_is_said(view):

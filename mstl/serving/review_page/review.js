@@ -27,6 +27,8 @@ let explained = []; // classes that the run's model knows
 let state = { decisions: {}, plan: [], can_undo: false };
 let at = 0; // the place of the image that is shown
 let project = ""; // the name of the data
+let isList = false; // whether the data is a list, of which Apply makes a new one
+let listed = ""; // the plan of which a new list was made here last
 const taken = []; // images that were decided about here, the latest last
 let turn = Promise.resolve(); // what is done is done one after the other, however quickly keys are pressed
 let early = null; // letters of a class that were typed before the field for them was there; null if none are expected
@@ -43,7 +45,7 @@ async function load() {
   find("#unknown").hidden = true;
   try {
     const told = await (await ask("items")).json();
-    ({ items, classes, explained, state, name: project } = told);
+    ({ items, classes, explained, state, name: project, is_list: isList } = told);
     knowClasses(classes);
   } catch (error) {
     find("#unknown").hidden = false;
@@ -162,6 +164,7 @@ function apply() {
     return line;
   });
   find("#plan").replaceChildren(...lines);
+  say(find("#confirm-why"), isList ? "apply_why_list" : "apply_why");
   say(find("#confirm-count"), "apply_count", { count: moving() });
   dialog.returnValue = "";
   dialog.showModal();
@@ -171,7 +174,8 @@ async function confirmed() {
   try {
     const done = await answer(ask("apply", { json: { plan: state.plan } }));
     state = done.state;
-    if (done.lists.length) notify("applied_list", { file: name(done.lists.join(", ")) }, done.problems);
+    listed = done.lists.length ? JSON.stringify(state.plan) : "";
+    if (listed) notify("applied_list", { file: name(done.lists.join(", ")) }, done.problems);
     else notify("applied", { count: done.moved }, done.problems);
     taken.length = 0; // to take back single decisions is over: all of them are
   } catch (error) {
@@ -186,7 +190,8 @@ async function confirmed() {
 async function restore() {
   const done = await answer(ask("undo", { method: "POST" }));
   state = done.state;
-  notify("restored", { count: done.moved }, done.problems);
+  listed = "";
+  notify(isList ? "restored_list" : "restored", { count: done.moved }, done.problems);
   count();
   again();
   find("#item").focus({ preventScroll: true });
@@ -235,7 +240,7 @@ function count() {
   find("#bar").value = done;
   find("#bar").max = items.length || 1;
   say(find("#progress"), "progress", { done, count: items.length });
-  find("#apply").hidden = !moving();
+  find("#apply").hidden = !moving() || JSON.stringify(state.plan) === listed;
   find("#restore").hidden = !state.can_undo;
 }
 
