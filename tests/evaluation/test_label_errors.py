@@ -49,9 +49,8 @@ def test_flipped_labels_come_first(seed, width):
         assert suspect.path == f"photo {suspect.index}.jpg"
         assert suspect.label == "abc"[labels[suspect.index]]
         assert suspect.suggested == "abc"[right[suspect.index]]
-    scores = [suspect.score for suspect in found]
-    assert scores == sorted(scores, reverse=True)
-    assert all(0.5 <= suspect.score <= 1 and suspect.probability <= 0.5 for suspect in found)
+    probabilities = [suspect.probability for suspect in found]
+    assert probabilities == sorted(probabilities) and probabilities[0] >= 0 and probabilities[-1] <= 0.5
 
 
 def test_flipped_labels_come_first_in_large_problems_too(monkeypatch):
@@ -96,8 +95,7 @@ def test_probabilities_and_scores_equal_those_of_scikit_learn(width):
     for suspect in found:
         row, label = expected[suspect.index], labels[suspect.index]
         assert suspect.probability == pytest.approx(row[label], abs=2e-4)
-        margin = max(row[other] for other in range(3) if other != label) - row[label]
-        assert suspect.score == pytest.approx((1 + margin) / 2, abs=2e-4)
+        assert suspect.suggested == "abc"[row.argmax()] != "abc"[label]
 
 
 def test_discriminants_are_those_of_scikit_learn(monkeypatch):
@@ -149,11 +147,11 @@ def test_the_ranking_is_that_of_cleanlab(classes):
     probabilities = rng.dirichlet(np.ones(classes), len(labels))
     found = rank_label_errors(probabilities, labels, [str(each) for each in range(classes)], names(labels))
     theirs = filters.find_label_issues(
-        labels, probabilities, filter_by="predicted_neq_given", return_indices_ranked_by="normalized_margin", n_jobs=1
+        labels, probabilities, filter_by="predicted_neq_given", return_indices_ranked_by="self_confidence", n_jobs=1
     )
     assert [each.index for each in found] == theirs.tolist() and len(found) > 50
-    quality = rank.get_label_quality_scores(labels, probabilities, method="normalized_margin")
-    assert [each.score for each in found] == pytest.approx(1 - quality[theirs])
+    quality = rank.get_label_quality_scores(labels, probabilities)  # as cleanlab ranks if it is not told how
+    assert [each.probability for each in found] == pytest.approx(quality[theirs])
 
 
 def test_only_photo_of_a_class_and_features_that_do_not_vary():
@@ -165,8 +163,8 @@ def test_only_photo_of_a_class_and_features_that_do_not_vary():
         assert find_label_errors(features, labels, tuple("abcde"), names(labels), groups=[*range(30), 0]) == []
         alike = find_label_errors(np.ones((6, 4)), [0, 0, 0, 1, 1, 1], ("a", "b"), names(range(6)))
     # only the other folds' shares are left: 2 of 5 against 3 of 5, and 1 in 2 for the two that share a fold
-    assert [suspect.score for suspect in alike[:4]] == pytest.approx([0.6] * 4, abs=0.01)
-    assert all(suspect.score == pytest.approx(0.5, abs=0.01) for suspect in alike[4:])
+    assert [suspect.probability for suspect in alike[:4]] == pytest.approx([0.4] * 4, abs=0.01)
+    assert all(suspect.probability == pytest.approx(0.5, abs=0.01) for suspect in alike[4:])
 
 
 def test_csv(tmp_path):
@@ -177,11 +175,10 @@ def test_csv(tmp_path):
     write_label_errors(tmp_path / "suspects.csv", found)
     with open(tmp_path / "suspects.csv", newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    assert list(rows[0]) == ["path", "label", "suggested", "probability", "score"]
+    assert list(rows[0]) == ["path", "label", "suggested", "probability"]
     assert len(rows) == 1
     assert (rows[0]["path"], rows[0]["label"], rows[0]["suggested"]) == ("蚂蚁, or not/3.jpg", 'c "d"', "蚂蚁")
     assert float(rows[0]["probability"]) == pytest.approx(found[0].probability, abs=1e-4)
-    assert float(rows[0]["score"]) == pytest.approx(found[0].score, abs=1e-4)
 
 
 def test_failed_writing_keeps_the_old_csv(tmp_path):
