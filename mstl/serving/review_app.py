@@ -71,7 +71,7 @@ def reading_routes(desk: Desk, name: str, explainer: Explainer | None) -> APIRou
         def found() -> dict[str, Any]:
             records = [item_record(each, item) for each, item in desk.items.items()]
             known = () if explainer is None else explainer.model.classes
-            is_list = not desk.review.source.where.is_dir()
+            is_list = all(split.folder is None for split in desk.review.checked.found.splits.values())
             told = {
                 "name": name,
                 "is_list": is_list,
