@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 from tests.chromium import chromium, needs_chromium, playwright, serious_faults, watch
+from tests.conftest import write_folder
 from tests.serving.review_site import data_tree, review_of, write_data, write_list
 
 pytestmark = needs_chromium
@@ -210,6 +211,25 @@ def test_of_a_list_a_new_one_is_made(view):
         expect(page.locator("#notice")).to_contain_text("the new list is removed")
         expect(page.locator("#apply")).to_be_visible()
         assert page.complaints == []
+
+
+def test_where_nothing_is_to_be_looked_at_decisions_can_be_applied(browser, tmp_path):
+    root = write_folder(tmp_path / "here" / "photos", {"train": 8, "val": 3})
+    before = data_tree(root)
+    with review_of(root) as site:
+        site.desk.review.decide(site.desk.review.images[0], "exclude")
+        page = watch(browser.new_page())
+        page.goto(f"{site.url}#token={site.token}")
+        expect(page.locator("#notice")).to_contain_text("There is nothing to look at")
+        page.keyboard.press("k")
+        page.click("#apply")
+        page.keyboard.press("Enter")
+        expect(page.locator("#notice")).to_contain_text("Applied: 1 file was moved.")
+        assert data_tree(root) != before
+        page.click("#restore")
+        expect(page.locator("#notice")).to_contain_text("Taken back: 1 file is where it was.")
+        assert data_tree(root) == before and page.complaints == []
+        page.close()
 
 
 def test_what_is_refused_is_said(view):

@@ -141,8 +141,8 @@ async function decide(decision, label = "") {
 async function takeBack() {
   const last = taken.at(-1) ?? (state.decisions[items[at].id] ? items[at].id : null);
   if (!last) return notify("nothing_to_undo");
-  taken.pop();
   state = await answer(ask(`decisions/${last}`, { method: "DELETE" }));
+  taken.pop();
   quiet();
   count();
   hear({ word: "said_taken_back", values: { file: name(items.find((each) => each.id === last).path) } });
@@ -219,7 +219,7 @@ function go(place) {
 
 // Shows the same image again, as its file may have moved.
 function again() {
-  show(items[at], state.decisions[items[at].id], explained);
+  if (items.length) show(items[at], state.decisions[items[at].id], explained);
 }
 
 // The place of the next image without a decision, from a place on and around; -1 if there is none.
