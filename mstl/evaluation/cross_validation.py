@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstl.evaluation.grouping import grouped_folds
-from mstl.evaluation.regularisation import DECAYS, FOLDS, TOLERANCES, folds, is_past, products, strongest
+from mstl.evaluation.regularisation import DECAYS, FOLDS, folds, is_past, products, strongest
 from mstl.evaluation.softmax import cross_entropies
 from mstl.evaluation.softmax_regression import Array, SoftmaxRegression, Solution
 from mstl.runtime import blas_threads
@@ -16,7 +16,9 @@ from mstl.runtime.progress import Progress
 MOST_TOGETHER = 5e8  # products in an objective; beyond, fewer images are held out of each training part, and then the
 # folds come one after the other
 ROWS_AT_A_TIME = 4096
-TOLERANCES_OF_ANSWERS = (1e-6, 1e-5)  # within these, a tenth of the weight decay; probabilities are right to 0.01
+SEARCH, FINAL = (3e-6, 1e-4), (3e-6, 1e-5)  # tolerances: a tenth of the weight decay, but within these. In float32, a
+# weaker weight decay leaves the minimum so flat that a smaller tolerance takes twice the time for the same accuracy
+OBJECTIVES = 200  # that are computed, all weight decays together
 
 
 class OutOfFold(NamedTuple):
@@ -99,7 +101,7 @@ class Search:
         self.features, self.labels, self.targets = features, labels, targets
         self.fold, self.part = fold, part
         self.products = products([features], targets)
-        self.inner_count = int(np.clip(MOST_TOGETHER / (self.products * (fold.max() + 1)), 1, FOLDS))
+        self.inner_count = inner_folds(self.products * (int(fold.max()) + 1))
 
     def problem(self, masks: NDArray[np.bool_]) -> SoftmaxRegression:
         """A problem for each (J, N) choice of images."""
@@ -110,7 +112,7 @@ class Search:
         with blas_threads.suited_to(self.products * len(self.part)):
             problem = self.problem(np.stack([self.fold != held_out for held_out in self.part]))
             relative = decays / problem.scale**2
-            solution = problem.solve(relative, start, float(np.clip(relative.min() / 10, *TOLERANCES_OF_ANSWERS)))
+            solution = problem.solve(relative, start, float(np.clip(relative.min() / 10, *FINAL)))
             return problem.answers(solution, rows, self.fold[rows] - self.part.start)
 
     def choose(self, groups: NDArray[np.integer[Any]], seed: int) -> tuple[NDArray[np.float64], Solution | None]:
@@ -163,7 +165,7 @@ class Search:
             problem, solution = self.problem(masks), None
             for decay in tried:
                 relative = decay * units[outer_of] / problem.scale**2
-                solution = problem.solve(relative, solution, float(np.clip(decay / 10, *TOLERANCES)))
+                solution = problem.solve(relative, solution, float(np.clip(decay / 10, *SEARCH)))
                 found = weights * cross_entropies(problem.answers(solution, rows, own), labels)
                 for outer in range(count):
                     losses[outer].append(found[members[outer]])
@@ -174,6 +176,29 @@ class Search:
         chosen = [strongest(each) for each in losses]
         start = np.concatenate([starts[index][outer] for outer, index in enumerate(chosen)])
         return np.array([tried[index] for index in chosen]) * units, start
+
+
+def inner_folds(together: float) -> int:
+    """How many parts of the training images of a head are held out, of five.
+
+    Args:
+        together: Products in the objectives of all heads.
+    """
+    return int(np.clip(MOST_TOGETHER / together, 1, FOLDS))
+
+
+def fold_seconds(features: float, classes: int, count: int) -> float:
+    """Seconds that a cross-validation takes, roughly, as measured on two cores.
+
+    Args:
+        features: Numbers of all images.
+        classes: Classes.
+        count: Folds.
+    """
+    together = 2.0 * features * classes * count
+    rows, passes = classes * count * inner_folds(together), 1 if together <= MOST_TOGETHER else count
+    # A feature is read, and multiplied with each row of the heads; many rows take less each
+    return OBJECTIVES * features * (1.2e-9 * passes + 6.5e-11 * min(rows, 100) + 3.5e-11 * rows)
 
 
 def squared_lengths(features: Array, fold: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from mstl.config import FreezeName, TrainConfig
 from mstl.errors import MstlError
+from mstl.evaluation.cross_validation import fold_seconds
 from mstl.evaluation.regularisation import solver_seconds
 from mstl.runtime.durations import in_words
 from mstl.training.recipes import ResolvedConfig
@@ -158,6 +159,8 @@ def plan_of(config: ResolvedConfig, costs: Costs, sizes: Sizes, done: int = 0) -
     parts = tuple(part_of(config, costs, sizes, *phase) for phase in phases)
     rest = REPORT_SECONDS if config.report else END_SECONDS
     rest += sizes.test * costs.answer if sizes.test else 0.0
+    if config.folds:
+        rest += fold_seconds((sizes.train + sizes.val) * sizes.features, sizes.classes, config.folds)
     return Plan(config, parts, rest)
 
 

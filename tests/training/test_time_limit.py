@@ -8,6 +8,7 @@ import pytest
 
 import mstl
 from mstl import MstlError, TrainConfig
+from mstl.evaluation.cross_validation import fold_seconds
 from mstl.evaluation.regularisation import solver_seconds
 from mstl.runtime.durations import parse_duration
 from mstl.runtime.processes import ProcessGroup
@@ -67,6 +68,9 @@ def test_plan_of_a_head_that_is_solved_for():
     assert plan_of(resolved(), FakeCosts(cached=True), SIZES).parts[0].features == 0
     tested = plan_of(resolved(report=False), FakeCosts(), dataclasses.replace(SIZES, test=300))
     assert tested.rest == pytest.approx(0.5 + 3)
+    assert plan_of(resolved(folds=5), FakeCosts(), SIZES).rest == pytest.approx(
+        4 + fold_seconds(1200 * SIZES.features, SIZES.classes, 5)
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,6 +80,12 @@ def test_plan_of_a_head_that_is_solved_for():
 def test_seconds_of_the_solver_beside_what_was_measured(views, images, classes, seconds):
     """On two cores, with 1,280 features; the last two on made-up features, where half as many objectives do."""
     assert seconds / 1.3 <= solver_seconds(views * images * 1280, classes) <= 2.1 * seconds
+
+
+@pytest.mark.parametrize(("images", "classes", "seconds"), [(398, 2, 1.0), (1000, 2, 1.6), (1000, 20, 2.7)])
+def test_seconds_of_a_cross_validation_beside_what_was_measured(images, classes, seconds):
+    """In five folds, on a core of a busy machine, with 1,280 features."""
+    assert seconds / 2 <= fold_seconds(images * 1280, classes, 5) <= 2 * seconds
 
 
 def test_plan_of_finetuning():
