@@ -3,6 +3,7 @@
 import { Problem, ask, token } from "./api.js";
 import { closeChoice, isChoosing, knowClasses, listenToChoice, openChoice } from "./class_choice.js";
 import { askForToken, hear } from "./dialogs.js";
+import { notify, notifyOf, quiet } from "./notice.js";
 import { prepare, show, showDecision, toggleHeat, verdict } from "./view.js";
 import { keepLanguage, name, phrase, preferredLanguage, say, speak, tell } from "./words.js";
 
@@ -111,13 +112,8 @@ function act(action) {
 // Does something after all that was asked for before; what goes wrong is said.
 function enqueue(job) {
   turn = turn.then(job).catch((error) => {
-    const { told } = Problem.of(error);
     early = null;
-    const notice = find("#notice");
-    notice.hidden = false;
-    notice.classList.remove("good");
-    tell(notice, null, told);
-    hear({ word: notice.textContent });
+    notifyOf(error);
   });
   return turn;
 }
@@ -242,27 +238,6 @@ function count() {
   say(find("#progress"), "progress", { done, count: items.length });
   find("#apply").hidden = !moving() || JSON.stringify(state.plan) === listed;
   find("#restore").hidden = !state.can_undo;
-}
-
-function quiet() {
-  find("#notice").hidden = true;
-}
-
-function notify(word, values = {}, problems = []) {
-  const notice = find("#notice");
-  notice.hidden = false;
-  notice.classList.toggle("good", !problems.length);
-  delete notice.dataset.word; // of an error that was told there
-  notice.removeAttribute("lang");
-  notice.replaceChildren(document.createElement("span"));
-  say(notice.firstChild, word, values);
-  problems.forEach((text) => {
-    const line = notice.appendChild(document.createElement("span"));
-    line.lang = "en";
-    line.className = "line";
-    line.textContent = text;
-  });
-  hear({ word, values });
 }
 
 token.dialog = askForToken;
