@@ -76,6 +76,7 @@ def headline(run: RunReport) -> dict[str, Any]:
         "guessing": verdict.against_guessing(run.evaluation),
         "quote": what_to_quote(run.test, run.test_images, run.validated_on, is_solved(run), run.folds),
         "folds_first": run.folds is not None and run.evaluation.total < SMALL,
+        **offer(run),
         "test": run.test,
         "quotes_test": run.test is not None and (run.folds is None or run.test.total >= SMALL),
         "test_images": run.test_images,
@@ -83,6 +84,18 @@ def headline(run: RunReport) -> dict[str, Any]:
         "train_count": "unknown" if run.train_count is None else f"{run.train_count:,}",
         "model": run.model,
         "effort": effort if run.seconds is None else f"{effort} in {in_words(run.seconds)}",
+    }
+
+
+def offer(run: RunReport) -> dict[str, Any]:
+    """Whether the run could be cross-validated, and whether that is to be offered first of all."""
+    is_frozen = run.config.get("freeze") in (None, "backbone") and not run.config.get("unfreeze_at")
+    is_small = run.folds is None and run.evaluation.total < SMALL and (run.test is None or run.test.total < SMALL)
+    known = run.train_count is not None
+    return {
+        "can_fold": is_frozen and known,
+        "offers_folds": is_small,
+        "all_count": f"{(run.train_count or 0) + run.evaluation.total:,}",
     }
 
 

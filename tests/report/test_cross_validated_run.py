@@ -74,7 +74,11 @@ def test_the_page_offers_it_first(run):
     quoted = f"Right on {result.evaluation.correct} of all 60 training and validation images"
     assert page.index(quoted) < page.index(" of 22 validation images")
     assert "is the figure to quote" in page and page.index('id="folds"') < page.index('id="confusion"')
-    assert "Out-of-fold accuracy" in page and "The images are 40 pictures or groups" in page
+    assert (
+        "asks about all" not in page
+        and "Out-of-fold accuracy" in page
+        and "The images are 40 pictures or groups" in page
+    )
 
 
 def test_evaluate_gives_the_same_later(run, monkeypatch):
@@ -83,7 +87,8 @@ def test_evaluate_gives_the_same_later(run, monkeypatch):
     for name in ("folds.csv", "folds.json", "folds.npz"):
         (folder / name).unlink()
     assert CliRunner().invoke(report_command.main, [str(folder)]).exit_code == 0
-    assert 'id="folds"' not in (folder / "report.html").read_text(encoding="utf-8")
+    without = (folder / "report.html").read_text(encoding="utf-8")
+    assert 'id="folds"' not in without and "asks about all 60 images" in without
     computed = []
     real = FeatureExtractor._compute
     monkeypatch.setattr(
@@ -125,7 +130,8 @@ def test_a_run_that_trains_its_backbone_is_refused(run, tmp_path):
     ):
         with pytest.raises(mstl.MstlError, match=why):
             mstl.fit(**{"folds": 2, **settings, **change})
-    tuned = mstl.fit(**settings, freeze="layer3")
+    tuned = mstl.fit(**{**settings, "report": True}, freeze="layer3")
+    assert "--folds" not in (tuned.folder / "report.html").read_text(encoding="utf-8")
     done = CliRunner().invoke(evaluate_command.main, [str(tuned.folder), "--folds", "2"])
     assert done.exit_code == 1 and "its backbone was trained on the labels" in done.output, done.output
 

@@ -243,9 +243,10 @@ def test_hostile_names_are_texts(page):
 def test_commands_can_be_pasted(page):
     blocks = [data for path, data in page.texts if path[-2:] == ("pre", "code")]
     assert shlex.split(blocks[0]) == ["mstl", "predict", "/runs/it's <here>/best.ckpt", "image.jpg"]
-    assert shlex.split(blocks[3]) == ["mstl", "train", "--config", "/runs/it's <here>/config.json"]
+    assert shlex.split(blocks[3]) == ["mstl", "evaluate", "/runs/it's <here>/best.ckpt", "--folds", "5"]
+    assert shlex.split(blocks[4]) == ["mstl", "train", "--config", "/runs/it's <here>/config.json"]
     called = []
-    code = blocks[4].replace("import mstl", "")
+    code = blocks[5].replace("import mstl", "")
     exec(
         code, {"mstl": type("mstl", (), {"Predictor": staticmethod(lambda path: called.append(path) or called.append)})}
     )
