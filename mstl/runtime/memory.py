@@ -9,6 +9,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
+LARGE = 2_000_000  # bytes: more than an image as the web has them
+
 
 def available_memory() -> int:
     """Bytes that can be allocated without swapping; 2 GB if the system does not say."""
@@ -31,6 +34,17 @@ def trim_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
     if trim is not None:
         trim(0)
+
+
+def keep_no_large_blocks() -> None:
+    """From now on, get each large block of memory from the system, and give it back as soon as it is freed.
+
+    glibc, left to itself, comes to keep freed blocks of up to 32 MB for later, and then copies a block that grows, over
+    and over. Does nothing on other systems than Linux with glibc.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, LARGE)
 
 
 def release_pages(array: NDArray[Any]) -> None:

@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from mstl.errors import MstlError
+from mstl.runtime.memory import keep_no_large_blocks
 from mstl.serving.connections import connections
 from mstl.serving.guard import HEADER_BYTES
 from mstl.serving.serve_settings import ServeSettings
@@ -122,6 +123,7 @@ def run(app: FastAPI, bound: socket.socket, settings: ServeSettings, on_start: C
         bound: From :func:`bind`.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
+    keep_no_large_blocks()  # for the event loop: large bodies grow, and end, in a moment
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn sends itself the signal again, once it has ended
         signal.signal(number, ignore)
     Server(app, settings, on_start).run([bound])
