@@ -9,22 +9,22 @@ images alone are timed beside ``mstl predict``. The model is one of three colour
 
 import argparse
 import contextlib
-import multiprocessing
 import os
 import re
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 from tests.conftest import environment
 from tests.serving.load_bodies import bodies, predicted
-from tests.serving.load_clients import Client, Tally
+from tests.serving.load_clients import Client, together
+from tests.serving.load_health import healthy
+from tests.serving.load_speed import quantiles, speed
+from tests.serving.load_tally import Tally
 
 WEIGHTS = {
     "good": 50,
@@ -49,7 +49,6 @@ HEALTH, HEALTH_LIMIT = (
     0.1,
     2.0,
 )  # seconds: what /healthz should take, and what fails, on a machine that does other things
-EVERY = 0.02  # seconds between two such questions
 SETTLED = 3.0  # seconds after which memory has come back
 GOOD = 24  # images
 
@@ -99,49 +98,6 @@ def served(model, *options):
             server.process.stdout.close()
 
 
-@contextlib.contextmanager
-def healthy(port):
-    """Ask for /healthz in this block, from a process of its own; gives a list of what :func:`probe` finds."""
-    context = multiprocessing.get_context("spawn")
-    ended, (ours, theirs), found = context.Event(), context.Pipe(False), []
-    process = context.Process(target=probe, args=[port, ended, theirs])
-    process.start()
-    assert ours.poll(60) and ours.recv() == "started"
-    try:
-        yield found
-    finally:
-        ended.set()
-        found += ours.recv()
-        process.join()
-
-
-def probe(port, ended, pipe):
-    """Ask for /healthz until told to end, each time on a connection of its own.
-
-    Pipes a list of seconds that the answers took, and how many seconds late this process itself was before.
-    """
-    found = []
-    pipe.send("started")
-    due = time.monotonic() + EVERY
-    while not ended.wait(max(0, due - time.monotonic())):
-        began = time.monotonic()
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            answer = b"".join(iter(lambda: connection.recv(4096), b""))  # noqa: B023  # of this round
-        now = time.monotonic()
-        found.append((now - began if answer.startswith(b"HTTP/1.1 200 ") else float("inf"), began - due))
-        due = now + EVERY
-    pipe.send(found)
-
-
-def together(clients, work):
-    """Let each client work, in a thread of its own, to its end."""
-    threads = [threading.Thread(target=work, args=[client]) for client in clients]
-    for thread in threads:
-        thread.start()
-    return threads
-
-
 def under_load(server, clients, tally, seconds, weights):
     """Good images alone for a moment, then all kinds; figures, once all is answered."""
     start = time.monotonic() + min(2.0, seconds / 3)
@@ -185,50 +141,6 @@ def ended(server, clients, tally):
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", server.port))
     return took
-
-
-def speed(model, server, kinds, expected, folder, rounds=3, number=480):
-    """Print how quick ``mstl predict`` and the server are at good images; the server's share of the other."""
-    images, lists = kinds["good"], []
-    for size in (len(images), number):
-        paths = [folder / f"speed-{index}.jpg" for index in range(size)]
-        for index, path in enumerate(paths):
-            path.write_bytes(images[index % len(images)])
-        lists.append("".join(f"{path}\n" for path in paths))
-    shares = []
-    for _ in range(rounds):
-        few, many = (timed_predict(model, listed) for listed in lists)
-        by_predict = (number - len(images)) / (many - few)
-        print(f"mstl predict: {by_predict:.1f} images/s")
-        for count in (1, 16):
-            tally = Tally()
-            clients = [Client(server.port, kinds, expected, tally, seed, 1.0) for seed in range(count)]
-            until = time.monotonic() + 8
-            for thread in together(clients, lambda client, until=until: client.work(until, {"good": 1})):
-                thread.join()
-            assert tally.wrong == [], tally.wrong
-            rate = len(tally.seconds) / (time.monotonic() - until + 8)
-            half, most = quantiles(tally.seconds)
-            print(
-                f"mstl serve, {count:2} clients: {rate:.1f} images/s; p50 {half * 1e3:.0f} ms, p99 {most * 1e3:.0f} ms"
-            )
-        shares.append(rate / by_predict)
-    print(f"share of mstl predict's: {', '.join(f'{share:.2f}' for share in shares)}")
-    return statistics.median(shares)
-
-
-def timed_predict(model, listed):
-    """Seconds that ``mstl predict`` takes for a list of images."""
-    command = [sys.executable, "-m", "mstl", "predict", str(model), "-", "--format=jsonl"]
-    began = time.monotonic()
-    subprocess.run(command, input=listed, text=True, stdout=subprocess.DEVNULL, env=environment(), check=True)
-    return time.monotonic() - began
-
-
-def quantiles(seconds):
-    """The median and the 99th percentile."""
-    ordered = sorted(seconds)
-    return ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]
 
 
 def run(
