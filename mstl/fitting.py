@@ -5,8 +5,8 @@ from os import PathLike
 from typing import Any
 
 from mstl.config import TrainConfig
-from mstl.report.final_test import FinalTest
 from mstl.report.cross_validated_run import FoldWriter
+from mstl.report.final_test import FinalTest
 from mstl.report.report_writer import ReportWriter
 from mstl.runtime import mindspore_thread
 from mstl.training.state import TrainState
