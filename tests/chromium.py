@@ -12,6 +12,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 SERIOUS = ("serious", "critical")
+PATIENCE = 60_000  # milliseconds: a busy machine is no fault of a page
+playwright.expect.set_options(timeout=PATIENCE)
 
 
 @contextlib.contextmanager

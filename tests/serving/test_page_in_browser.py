@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("onnx")
 from mstl.report.plots.style import share
-from tests.chromium import chromium, needs_chromium, playwright, serious_faults, watch
+from tests.chromium import PATIENCE, chromium, needs_chromium, playwright, serious_faults, watch
 from tests.serving.color_model import CLASSES, COLORS, UNKNOWN, probabilities
 from tests.serving.page_site import answered, drop, paste, shares
 from tests.serving.requests import client_of, image_file
@@ -68,7 +68,7 @@ def images(tmp_path_factory):
 def view(browser, site, request):
     """The page, in a browser with some settings; at the end nothing was complained of, or asked for elsewhere."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **getattr(request, "param", {})})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE)
     page = watch(context.new_page())
     page.goto(site.url)
     expect(page.locator("#facts dd").first).to_be_visible()
@@ -335,6 +335,7 @@ def test_it_says_where_images_go_from_elsewhere(browser, site):
     page.goto("http://model.example/")
     expect(page.locator("#privacy")).to_contain_text("go only to the server that runs this page, at model.example,")
     assert "this computer" not in page.inner_text("#privacy")
+    context.unroute_all(behavior="wait")  # what is being fetched would be cut off
     context.close()
 
 

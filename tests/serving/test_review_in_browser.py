@@ -7,7 +7,7 @@ import re
 import pytest
 
 pytest.importorskip("fastapi")
-from tests.chromium import chromium, needs_chromium, playwright, serious_faults, watch
+from tests.chromium import PATIENCE, chromium, needs_chromium, playwright, serious_faults, watch
 from tests.conftest import write_folder
 from tests.serving.review_site import data_tree, review_of, write_data, write_list
 
@@ -27,7 +27,7 @@ def view(browser, tmp_path, request):
     """The page of a review, in a browser with some settings; at the end nothing was complained of."""
     tiny, settings = getattr(request, "param", (1, {}))
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE)
     page = watch(context.new_page())
     with review_of(write_data(tmp_path / "here" / "photos", tiny)) as site:
         page.site = site
