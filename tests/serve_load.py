@@ -45,10 +45,8 @@ WEIGHTS = {
     "endless": 1,
 }
 GROWTH = 100e6  # bytes of memory that may be more at the end than before
-HEALTH, HEALTH_LIMIT = (
-    0.1,
-    2.0,
-)  # seconds: what /healthz should take, and what fails, on a machine that does other things
+HEALTH = 0.1  # seconds that /healthz should take at most
+HEALTH_LIMIT = 5.0  # that fail: the machine may do other things
 SETTLED = 3.0  # seconds after which memory has come back
 GOOD = 24  # images
 

@@ -6,6 +6,7 @@ import json
 import select
 import socket
 import struct
+import time
 from typing import NamedTuple
 
 PIECE = 1 << 18  # bytes that are sent before a client looks whether it has an answer already
@@ -27,7 +28,7 @@ class Talk:
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.is_used = False
+        self.is_used, self.last = False, time.monotonic()
 
     def send(self, parts):
         """Send parts, one after the other, until the server answers or closes the connection."""
@@ -43,7 +44,7 @@ class Talk:
         with http.client.HTTPResponse(self.socket, method="POST") as response:
             response.begin()
             answer = Answer(response.status, response.headers, response.read())
-        self.is_used = True
+        self.is_used, self.last = True, time.monotonic()
         if answer.headers.get("connection") == "close":
             self.close()
         return answer
