@@ -32,6 +32,7 @@ def watch(page):
     page.on("console", lambda message: page.complaints.append(message.text))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.on("request", lambda asked: page.requests.append(asked.url))
+    page.on("filechooser", lambda chooser: None)  # asked to watch for them only when one opens, playwright can miss it
     return page
 
 
