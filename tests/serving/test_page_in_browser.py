@@ -259,6 +259,19 @@ def test_a_server_that_is_gone_and_back(view, images):
     assert len(shares(view)) == 3 and focused(view) == "card"
 
 
+def test_an_image_that_is_dropped_before_the_words_are_there(browser, site, images):
+    context = browser.new_context()
+    page, held = watch(context.new_page()), []
+    page.route("**/words.en.json", lambda route: held.append(route))
+    page.goto(site.url)
+    drop(page, images.red)
+    page.wait_for_timeout(200)
+    assert page.url == site.url and not page.is_visible(".card") and len(held) == 1
+    held[0].continue_()
+    assert len(answered(page)) == 1 and page.complaints == []
+    context.close()
+
+
 def test_too_large_a_file_is_not_sent(view, site, images):
     say_of_model(view, site, limits={"bytes": 10, "files": 32})
     drop(view, images.red)

@@ -16,6 +16,7 @@ const turn = pool(AT_ONCE);
 const cards = new Set();
 const fresh = new Set(); // cards with answers that have not been read out
 let model = null; // the promise of what GET /model says
+let words = null; // the promise of the first ones: what comes before them waits
 
 function loadModel() {
   model ??= ask("model")
@@ -31,9 +32,10 @@ function loadModel() {
 async function start() {
   const language = preferredLanguage();
   find("#language").value = language;
-  await speak(language);
+  words = speak(language);
+  listen(); // at once: a browser opens a file in place of a page that does not listen
+  await words;
   sayPrivacy();
-  listen();
   await meet();
 }
 
@@ -98,7 +100,7 @@ function listenToDrops() {
     event.preventDefault();
     field.remove("over");
     try {
-      add(await droppedFiles(event.dataTransfer), "none_dropped");
+      await add(await droppedFiles(event.dataTransfer), "none_dropped");
     } catch {
       add([], "drop_unreadable");
     }
@@ -112,7 +114,8 @@ function paste(event) {
   add(files, "none_pasted");
 }
 
-function add(files, otherwise) {
+async function add(files, otherwise) {
+  await words;
   const notice = find("#notice");
   notice.hidden = Boolean(files.length) || !otherwise;
   if (!notice.hidden) {
