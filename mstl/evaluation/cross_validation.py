@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstl.evaluation.grouping import grouped_folds
-from mstl.evaluation.regularisation import DECAYS, FOLDS, folds, is_past, products, strongest
+from mstl.evaluation.regularisation import DECAYS, FOLDS, feature_seconds, folds, is_past, products, strongest
 from mstl.evaluation.softmax import cross_entropies
 from mstl.evaluation.softmax_regression import Array, SoftmaxRegression, Solution
 from mstl.runtime import blas_threads
@@ -197,8 +197,7 @@ def fold_seconds(features: float, classes: int, count: int) -> float:
     """
     together = 2.0 * features * classes * count
     rows, passes = classes * count * inner_folds(together), 1 if together <= MOST_TOGETHER else count
-    # A feature is read, and multiplied with each row of the heads; many rows take less each
-    return OBJECTIVES * features * (1.2e-9 * passes + 6.5e-11 * min(rows, 100) + 3.5e-11 * rows)
+    return OBJECTIVES * features * feature_seconds(rows, passes)
 
 
 def squared_lengths(features: Array, fold: NDArray[np.intp]) -> NDArray[np.float64]:
