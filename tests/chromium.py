@@ -12,7 +12,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 SERIOUS = ("serious", "critical")
-PATIENCE = 60_000  # milliseconds: a busy machine is no fault of a page
+PATIENCE = 15_000  # milliseconds
 playwright.expect.set_options(timeout=PATIENCE)
 
 

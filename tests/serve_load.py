@@ -45,8 +45,8 @@ WEIGHTS = {
     "endless": 1,
 }
 GROWTH = 100e6  # bytes of memory that may be more at the end than before
-HEALTH = 0.1  # seconds that /healthz should take at most
-HEALTH_LIMIT = 5.0  # that fail: the machine may do other things
+HEALTH = 0.1  # seconds that /healthz takes at most, on a machine that does nothing else
+HEALTH_BESIDE = 5.0  # and in the tests, beside which a machine may do other things
 SETTLED = 3.0  # seconds after which memory has come back
 GOOD = 24  # images
 
@@ -96,7 +96,7 @@ def served(model, *options):
             server.process.stdout.close()
 
 
-def under_load(server, clients, tally, seconds, weights):
+def under_load(server, clients, tally, seconds, weights, patience):
     """Good images alone for a moment, then all kinds; figures, once all is answered."""
     start = time.monotonic() + min(2.0, seconds / 3)
     for thread in together(clients, lambda client: client.work(start, {"good": 1})):
@@ -111,7 +111,7 @@ def under_load(server, clients, tally, seconds, weights):
     if after - before > GROWTH:
         tally.wrong.append(f"memory went from {before / 1e6:.0f} to {after / 1e6:.0f} MB")
     slowest = max(seconds for seconds, _ in health)
-    if slowest > HEALTH_LIMIT:
+    if slowest > patience:
         tally.wrong.append(f"/healthz took {slowest:.2f} s")
     tally.wrong += server.faults()
     return {"before": before, "after": after, "peak": server.memory("VmHWM"), "health": health}
@@ -154,6 +154,7 @@ def run(
     weights=WEIGHTS,
     options=(),
     timing=False,
+    patience=HEALTH,
 ):
     """All of it: figures, and what became of all requests."""
     kinds = bodies(seed, good, most)
@@ -163,7 +164,7 @@ def run(
     with served(model, f"--max-size={most // 1000}KB", *options) as server:
         share = speed(model, server, kinds, expected, folder) if timing else None
         crowd = [Client(server.port, kinds, expected, tally, [seed, index], pause) for index in range(clients)]
-        figures = under_load(server, crowd, tally, seconds, weights)
+        figures = under_load(server, crowd, tally, seconds, weights, patience)
         figures["end"] = ended(server, crowd, tally)
     return {**figures, "share": share}, tally
 

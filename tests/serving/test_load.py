@@ -15,6 +15,7 @@ def test_under_load(color_file, tmp_path):
     """Whatever comes, good images are answered as ``mstl predict`` does; what is accepted is answered at the end."""
     weights = {kind: weight for kind, weight in serve_load.WEIGHTS.items() if kind != "stuck_head"}  # takes 10 s
     small = {"seconds": 3, "clients": 8, "good": 10, "most": 4_000_000, "pause": 0.5, "options": ["--timeout=2s"]}
+    small["patience"] = serve_load.HEALTH_BESIDE
     figures, tally = serve_load.run(color_file, tmp_path, seed=3, weights=weights, **small)
     assert tally.wrong == []
     assert tally.counts["good", "200"] > 20 and tally.counts["at the end", "200"] > 8
