@@ -1,40 +1,22 @@
 """The app of a review: a page to decide about images, one after the other, and what it asks the server for."""
 
-import asyncio
-import hashlib
-import io
-import json
-import secrets
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
-import mstl
-from mstl.data.decode import decoded
 from mstl.data.image_files import printable
-from mstl.data.opening import UnreadableImage, open_image
-from mstl.errors import MstlError
 from mstl.review.applying import Applied
 from mstl.review.standing import Image
-from mstl.serving.app import page_routes, surround
-from mstl.serving.counters import Counters
 from mstl.serving.explainer import Explainer
-from mstl.serving.page_files import page_files
+from mstl.serving.image_routes import image_routes
+from mstl.serving.library_calls import answer_of, in_library, values_of
+from mstl.serving.local_page import local_app
 from mstl.serving.problems import Problem
-from mstl.serving.request_bodies import Room, body_of
+from mstl.serving.request_bodies import Room
 from mstl.serving.review_desk import Desk
 from mstl.serving.review_items import ReviewItem
 from mstl.serving.serve_settings import ServeSettings
-
-Result = TypeVar("Result")
-LARGEST, SMALLEST = 1600, 32  # pixels of the longer side of an image that is shown
-QUALITY = 88  # of JPEG
-DECODED_AT_ONCE = 4  # images: each may take hundreds of MB
-BODY_BYTES = 100_000  # of a request: a plan has a line for each two classes
-Side = Annotated[int, Query(ge=SMALLEST, le=LARGEST, description="Pixels of the longer side at most.")]
 
 
 def create_review_app(desk: Desk, name: str, settings: ServeSettings, explainer: Explainer | None = None) -> FastAPI:
@@ -46,25 +28,17 @@ def create_review_app(desk: Desk, name: str, settings: ServeSettings, explainer:
         settings: Who may use it, and limits.
         explainer: Makes heat maps by a run's model; None without one.
     """
-    app = FastAPI(
-        title="mstl review",
-        version=mstl.__version__,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        redirect_slashes=False,
+    routers = (
+        reading_routes(desk, name, explainer),
+        image_routes(desk.image_file, explainer),
+        deciding_routes(desk, settings),
     )
-    app.include_router(reading_routes(desk, name, explainer))
-    app.include_router(deciding_routes(desk, settings))
-    app.include_router(page_routes(page_files("page", "review_page")))
-    surround(app, settings, Counters())
-    return app
+    return local_app("mstl review", ("page", "review_page"), routers, settings)
 
 
 def reading_routes(desk: Desk, name: str, explainer: Explainer | None) -> APIRouter:
     """What there is to be looked at."""
     router = APIRouter()
-    turns = asyncio.Semaphore(DECODED_AT_ONCE)
 
     @router.get("/items")
     async def items() -> Response:
@@ -82,22 +56,6 @@ def reading_routes(desk: Desk, name: str, explainer: Explainer | None) -> APIRou
             return {**told, "state": desk.state}
 
         return answer_of(await in_library(found))
-
-    @router.get("/image/{content}")
-    async def image(content: str, side: Side = LARGEST) -> Response:
-        """An image of the dataset, known by the SHA-256 of its content alone."""
-        async with turns:
-            return Response(
-                await in_library(lambda: shown(desk.image_file(content), content, side)), media_type="image/jpeg"
-            )
-
-    @router.get("/heat/{content}")
-    async def heat(content: str, label: str) -> Response:
-        """Where in an image of the dataset the model sees a class (Grad-CAM)."""
-        if explainer is None:
-            raise Problem(404, "there is no model", "review a run")
-        data = await in_library(lambda: content_of(desk.image_file(content), content))
-        return Response(await explainer.explain(data, label), media_type="image/png")
 
     return router
 
@@ -131,88 +89,6 @@ def deciding_routes(desk: Desk, settings: ServeSettings) -> APIRouter:
         return answer_of(await in_library(lambda: applied_record(desk.undo(), desk)))
 
     return router
-
-
-def review_settings() -> ServeSettings:
-    """Settings of a review's server: only this machine reaches it, and only who has its token, which is a new one."""
-    return ServeSettings(token=secrets.token_urlsafe(), max_bytes=BODY_BYTES)
-
-
-def answer_of(values: Mapping[str, Any]) -> Response:
-    """Values as JSON in ASCII: the names of classes may be those of folders that are not UTF-8."""
-    return Response(json.dumps(values), media_type="application/json")
-
-
-async def in_library(function: Callable[[], Result]) -> Result:
-    """Call a function of the library in a thread; what a user can fix becomes a problem.
-
-    Raises:
-        Problem: It failed so.
-    """
-    try:
-        return await asyncio.to_thread(function)
-    except MstlError as error:
-        raise Problem(409, str(error), "") from error
-
-
-async def values_of(request: Request, settings: ServeSettings, room: Room) -> dict[str, Any]:
-    """The JSON object in a request's body.
-
-    Raises:
-        Problem: There is none.
-    """
-    async with body_of(request, settings, room) as body:
-        try:
-            values = json.loads(body)
-        except (ValueError, RecursionError):
-            values = None
-    if not isinstance(values, dict):
-        raise Problem(422, "the body is not a JSON object", "send one")
-    return values
-
-
-def shown(path: str, content: str, side: int) -> bytes:
-    """An image as a JPEG of at most so many pixels a side.
-
-    Args:
-        path: The file.
-        content: The SHA-256 that it must have.
-        side: Pixels.
-
-    Raises:
-        Problem: It is another image by now, or cannot be read.
-    """
-    data = content_of(path, content)
-    try:
-        with open_image(data) as image:
-            small = decoded(image, (side, side))
-        small.thumbnail((side, side))
-    except UnreadableImage as error:
-        raise Problem(409, f"{printable(path)} cannot be read: {error.detail}", "see to that file") from error
-    answer = io.BytesIO()
-    small.save(answer, "JPEG", quality=QUALITY)
-    return answer.getvalue()
-
-
-def content_of(path: str, content: str) -> bytes:
-    """The content of an image file.
-
-    Args:
-        path: The file.
-        content: The SHA-256 that it must have.
-
-    Raises:
-        Problem: It has another one by now, or cannot be read.
-    """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise Problem(
-            409, f"{printable(path)} cannot be read: {error.strerror or error}", "see to that file"
-        ) from error
-    if hashlib.sha256(data).hexdigest() != content:
-        raise Problem(409, f"{printable(path)} has changed since it was read", "start the review again")
-    return data
 
 
 def item_record(name: str, item: ReviewItem) -> dict[str, Any]:

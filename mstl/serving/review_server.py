@@ -9,7 +9,8 @@ from mstl.data.finding.folders.other_folders import holds_run
 from mstl.review.review_data import ReviewData, ReviewSource
 from mstl.serving import web_server
 from mstl.serving.explainer import Explainer
-from mstl.serving.review_app import create_review_app, review_settings
+from mstl.serving.local_page import HOST, local_settings, serve_page
+from mstl.serving.review_app import create_review_app
 from mstl.serving.review_desk import Desk
 from mstl.serving.review_features import featured_images
 from mstl.serving.review_items import review_items
@@ -19,7 +20,6 @@ if TYPE_CHECKING:  # MindSpore, without which data alone is reviewed
     from mstl.predictor import Predictor
 
 logger = logging.getLogger("mstl")
-HOST = "127.0.0.1"
 CHECKPOINT = "best.ckpt"
 
 
@@ -41,11 +41,10 @@ def serve_review(what: str, source: ReviewSource, port: int, device: str, announ
     predictor = predictor_of(what, device)
     featured = None if predictor is None else featured_images(predictor, review.checked)
     explainer = None if predictor is None else Explainer(ServedModel(predictor))
-    desk, settings = Desk(review, review_items(review.images, review.checked, featured)), review_settings()
+    desk, settings = Desk(review, review_items(review.images, review.checked, featured)), local_settings()
     app = create_review_app(desk, source.where.name, settings, explainer)
-    address = f"{web_server.url(HOST, bound.getsockname()[1])}#token={settings.token}"
     try:
-        web_server.run(app, bound, settings, lambda: announce(address))
+        serve_page(app, bound, settings, announce)
     finally:
         if explainer is not None:
             explainer.close()

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from mstl.review.review_data import ReviewData, ReviewSource
-from mstl.serving.review_app import create_review_app, review_settings
+from mstl.serving.local_page import local_settings
+from mstl.serving.review_app import create_review_app
 from mstl.serving.review_desk import Desk
 from mstl.serving.review_features import answered
 from mstl.serving.review_items import review_items
@@ -62,7 +63,7 @@ def review_of(root, explainer=None):
     review = ReviewData(ReviewSource.of(str(root)))
     found = replace(featured(review.checked), outliers=())  # by three features, many are
     items = review_items(review.images, review.checked, found)
-    desk, settings = Desk(review, items), review_settings()
+    desk, settings = Desk(review, items), local_settings()
     with client_of_app(create_review_app(desk, root.name, settings, explainer), settings) as client:
         client.headers["Authorization"] = f"Bearer {settings.token}"
         address = f"http://127.0.0.1:{client.base_url.port}/"
