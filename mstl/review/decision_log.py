@@ -32,31 +32,9 @@ class DecisionLog:
     def __init__(self, folder: Path) -> None:
         self.folder, self.path = folder, folder / NAME
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep all others from changing the file, and the data, in this block; remove what killed ones have left.
-
-        Raises:
-            MstlError: The folder cannot be written to, or its file system cannot lock files.
-        """
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(hidden(self.path, ".lock"), fallback_to_soft=False)
-        try:
-            try:
-                lock.acquire(blocking=False)
-            except Timeout:
-                logger.info("another reviewer is changing %s: waiting for it", self.path)
-                lock.acquire()
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
-        try:
-            for name in os.listdir(self.folder):
-                if LEFTOVER.fullmatch(name):
-                    (self.folder / name).unlink(missing_ok=True)
-            yield
-        finally:
-            lock.release()
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Keep all others from changing the file, and the data, in a block; see :func:`locked_file`."""
+        return locked_file(self.path, LEFTOVER)
 
     def read(self) -> list[Decision]:
         """All decisions, the oldest first; none if there is no file.
@@ -119,6 +97,37 @@ class DecisionLog:
             write(self.path, decisions)
         except OSError as error:
             raise cannot_write(self.path, error) from error
+
+
+@contextlib.contextmanager
+def locked_file(path: Path, leftover: re.Pattern[str]) -> Iterator[None]:
+    """Keep all others from changing a file in this block.
+
+    Args:
+        path: The file, which need not exist.
+        leftover: Names of what a process that was killed while it wrote has left beside it, which is removed.
+
+    Raises:
+        MstlError: The folder cannot be written to, or its file system cannot lock files.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(hidden(path, ".lock"), fallback_to_soft=False)
+    try:
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            logger.info("another reviewer is changing %s: waiting for it", path)
+            lock.acquire()
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        for name in os.listdir(path.parent):
+            if leftover.fullmatch(name):
+                (path.parent / name).unlink(missing_ok=True)
+        yield
+    finally:
+        lock.release()
 
 
 def write(path: Path, decisions: list[Decision]) -> None:

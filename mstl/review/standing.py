@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mstl.data.image_files import printable
+from mstl.data.samples import stamp
+from mstl.errors import MstlError
+from mstl.files import digest
 from mstl.review.decisions import Decision
 
 HIDDEN = ".excluded"  # the folder of excluded images in that of the data, where there can be none beside it
@@ -31,6 +34,19 @@ class Image:
     split: str
     sha256: str
     stamp: str = ""
+
+
+def refuse_changed(image: Image) -> None:
+    """Refuse to decide about an image that is not what was shown.
+
+    Raises:
+        MstlError: It has changed since it was read, or is gone.
+    """
+    now = stamp(image.path)
+    if now is None:
+        raise MstlError(f"{printable(image.path)} is not there any more: load the data again")
+    if not image.sha256 or (now != image.stamp and digest(image.path) != image.sha256):
+        raise MstlError(f"{printable(image.path)} has changed since it was shown: load the data again")
 
 
 class Standing:
