@@ -21,12 +21,11 @@ export function show(item, decision, explained) {
   find("#reasons").replaceChildren(...item.reasons.map((reason) => reasonLine(reason, item)));
   find("#answer").hidden = !item.answer.length;
   find("#answers").replaceChildren(...item.answer.map(answerRow));
-  const other = item.answer[0]?.label;
   find("#beside").replaceChildren(
     ...[
       strip(item.versions, "versions"),
-      strip(item.of_label, "nearest_of", { label: name(item.label) }),
-      strip(item.of_answer, "nearest_of", { label: name(other) }),
+      strip(item.of_label, "nearest_of", { label: name(item.of_label[0]?.label) }),
+      strip(item.of_answer, "nearest_of", { label: name(item.of_answer[0]?.label) }),
     ].filter(Boolean),
   );
   const [image, missing] = [find("#large"), find("#missing")];
