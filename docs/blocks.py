@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field
 
 LANGUAGES = {"sh": "sh", "bash": "sh", "python": "python"}
-FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[\w-]*)\s*$")
+FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[^\s`]*)\s*$")
 COMMENT = re.compile(r"^ *<!-- (?P<kind>not run|run with|in the background|exit code|needs)(?:: (?P<text>.+?))? -->$")
 
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("narrow_model")
 CLASSES = ("blue", "green", "red")
 ALONE = ("numpy", "PIL", "click", "onnxruntime")
 LIBRARIES = ("numpy.libs", "pillow.libs")  # of the wheels, where they have some
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "en" / "howto" / "export.md"
 
 
 @pytest.fixture(scope="module")
@@ -133,15 +133,16 @@ def test_away_from_its_run(made, exported, tmp_path):
     assert mstl.load_predictor(moved).evaluate(made / "photos" / "val").total == 18
 
 
-def test_the_ten_lines_of_the_readme(made, predictor, exported, tmp_path, monkeypatch, capsys):
+def test_the_ten_lines_of_the_documentation(made, predictor, exported, tmp_path, monkeypatch, capsys):
     """They give the label of ``mstl predict``, without mstl."""
-    (code,) = re.findall(r"```python\n(import json\n.*?onnxruntime.*?)```", README.read_text(encoding="utf-8"), re.S)
+    (code,) = re.findall(r"```python\n(import json\n.*?onnxruntime.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
     assert "mstl" not in code and len(code.splitlines()) <= 14
     photo = made / "photos" / "val" / "green" / "green-2.jpg"
     monkeypatch.chdir(tmp_path)
     (tmp_path / "best.onnx").write_bytes(exported.read_bytes())
     Image.open(photo).save(tmp_path / "dog.png")
-    exec(compile(code.replace("dog.jpg", "dog.png"), "README", "exec"), {})
+    code = code.replace("runs/pets/best.onnx", "best.onnx").replace("dog.jpg", "dog.png")
+    exec(compile(code, PAGE.name, "exec"), {})
     label, share = capsys.readouterr().out.split()
     assert label == predictor(photo).label
     assert float(share) == pytest.approx(predictor(photo).probability, abs=0.01)
