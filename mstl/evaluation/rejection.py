@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypedDict
 
 import numpy as np
@@ -58,7 +59,12 @@ class Rejector:
         Returns:
             (N,) from 0 to 2. A sample of the bank is its own nearest neighbour, so it looks closer than a new one.
         """
-        return nearest(euclidean(normalised(features), self.bank), self.neighbours)
+        return nearest(euclidean(normalised(features), self._points), self.neighbours)
+
+    @cached_property
+    def _points(self) -> NDArray[np.float32]:
+        """The bank as it is computed with: to convert it for each image would take as long as to compare with it."""
+        return self.bank.astype(np.float32)
 
     def rejected(self, logits: ArrayLike, features: ArrayLike) -> NDArray[np.bool_]:
         """Which images are out of distribution: too far from the bank, or too unsure.
@@ -133,10 +139,10 @@ def fit_rejector(evaluation: Evaluation, largest_bank: int = LARGEST_BANK) -> Re
     neighbours = max(1, min(NEIGHBOURS, len(bank) - 1))
     place = np.full(len(features), -1)
     place[chosen] = np.arange(len(chosen))
-    parts = []
+    points, parts = bank.astype(np.float32), []
     for start in range(0, len(features), ROWS_AT_A_TIME):
         rows = slice(start, start + ROWS_AT_A_TIME)
-        to_bank = euclidean(features[rows], bank)
+        to_bank = euclidean(features[rows], points)
         own = np.flatnonzero(place[rows] >= 0)
         to_bank[own, place[rows][own]] = FARTHEST  # no sample is its own neighbour
         parts.append(nearest(to_bank, neighbours))
@@ -167,9 +173,9 @@ def normalised(features: ArrayLike) -> NDArray[np.float32]:
     return scaled
 
 
-def euclidean(features: NDArray[np.float32], bank: NDArray[np.float16]) -> NDArray[np.float32]:
+def euclidean(features: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.float32]:
     """(N, M) Euclidean distances between rows of length 1, from their dot products."""
-    distances: NDArray[np.float32] = np.sqrt(np.clip(2 - 2 * (features @ bank.astype(np.float32).T), 0, FARTHEST**2))
+    distances: NDArray[np.float32] = np.sqrt(np.clip(2 - 2 * (features @ points.T), 0, FARTHEST**2))
     return distances
 
 

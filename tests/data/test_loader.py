@@ -12,6 +12,7 @@ from mstl.config import AUGMENTS
 from mstl.data.dataset import ImageSet
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.transforms import eval_transforms, train_transforms
+from mstl.runtime import mindspore_thread
 from tests.conftest import COLORS, write_folder
 
 SIDE = 32
@@ -304,3 +305,20 @@ def test_a_folder_that_gains_a_file_is_noticed(tmp_path):
     Image.new("RGB", (40, 40), COLORS["blue"]).save(root / "blue" / "another.jpg")
     with pytest.raises(MstlError, match="other images than those of the set; did files change"):
         list(Loader(images, train_transforms(PLAIN, "light"), 4).batches())
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted by Linux")
+def test_an_error_that_is_kept_keeps_no_pipeline(numbered, tmp_path):
+    """MindSpore loses threads of pipelines while others are freed, and then waits for ever: one in a thousand did."""
+    images = numbered(240)
+    (tmp_path / "broken.png").write_text("hello")
+    paths = (*images.paths[:120], str(tmp_path / "broken.png"), *images.paths[121:])
+    broken = ImageSet.from_paths(paths, images.labels, images.classes)
+    transforms = train_transforms(PLAIN, "light")
+    next(Loader(images, transforms, 1, seed=1).batches())  # MindSpore's own threads run from now on
+    mindspore_thread.run(bool)  # closing is a job that nobody waits for
+    before = len(os.listdir("/proc/self/task"))
+    with pytest.raises(MstlError, match=r"broken\.png") as held:  # its traceback holds all that the frames do
+        list(Loader(broken, transforms, 1, seed=1).batches())
+    assert len(os.listdir("/proc/self/task")) == before
+    assert held.tb is not None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mstl.data.dataset import ImageSet
 from mstl.data.loading.pixels import model_input
 from mstl.data.loading.sampler import balanced_order
-from mstl.data.loading.streams import FileSource, prefetch_size, split_at_random, summary
+from mstl.data.loading.streams import FileSource, Stream, prefetch_size, split_at_random, summary
 from mstl.data.loading.transforms import Transforms
 from mstl.data.opening import UnreadableImage
 from mstl.data.threads import ahead
@@ -22,7 +22,6 @@ from mstl.runtime import mindspore_thread
 from mstl.runtime.devices import clamp_workers
 
 Indices: TypeAlias = NDArray[np.int64]
-Batch: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 STREAMS = 8  # unless the user says otherwise
 PREFETCH = 2  # items that each step of a pipeline keeps ready; MindSpore's 16 would hold gigabytes
@@ -124,16 +123,22 @@ class Loader:
         count = min(max(1, self.workers or STREAMS), len(parts))
         faults: list[MstlError] = []
         streams = [self._stream(np.concatenate(parts[k::count]), epoch, k, faults) for k in range(count)]
-        for number, part in enumerate(parts):
-            try:
-                images, labels = next(streams[number % count])
-            except (RuntimeError, StopIteration) as error:
-                raise faults[0] if faults else MstlError(self._reason(str(error))) from error
-            if faults:
-                raise faults[0]
-            if not np.array_equal(labels, self.images.labels[part]):
-                raise MstlError(self._reason("the pipeline returned other images than those of the set"))
-            yield ms.Tensor.from_numpy(images), ms.Tensor.from_numpy(labels.astype(np.int32))
+        try:
+            for number, part in enumerate(parts):
+                try:
+                    images, labels = next(streams[number % count])
+                except (RuntimeError, StopIteration) as error:
+                    raise faults[0] if faults else MstlError(self._reason(str(error))) from error
+                if faults:
+                    raise faults[0]
+                if not np.array_equal(labels, self.images.labels[part]):
+                    raise MstlError(self._reason("the pipeline returned other images than those of the set"))
+                yield ms.Tensor.from_numpy(images), ms.Tensor.from_numpy(labels.astype(np.int32))
+        finally:
+            # Here and now: an error's traceback would keep them, until another thread frees them while pipelines run,
+            # and of those, MindSpore then loses threads: one in a thousand stands still for ever.
+            for stream in streams:
+                stream.stop()
 
     def order(self, epoch: int = 0) -> Indices:
         """The indices of the images in this shard, in the order of this epoch."""
@@ -147,7 +152,7 @@ class Loader:
         length = -(-len(order) // self.num_shards)
         return np.resize(order, length * self.num_shards)[self.shard_id :: self.num_shards]  # resize starts over
 
-    def _stream(self, order: Indices, epoch: int, number: int, faults: list[MstlError]) -> Iterator[Batch]:
+    def _stream(self, order: Indices, epoch: int, number: int, faults: list[MstlError]) -> Stream:
         """Batches of these images by one thread, with its own random seed; images that cannot be read go to ``faults``.
 
         MindSpore seeds the random numbers of every operation alike: horizontal and vertical flips would always come
@@ -166,7 +171,7 @@ class Loader:
         dataset = dataset.map(last, input_columns="image", num_parallel_workers=1)
         dataset = dataset.batch(self.batch_size, drop_remainder=False, num_parallel_workers=1)
         with prefetch_size(PREFETCH):
-            stream: Iterator[Batch] = dataset.create_tuple_iterator(num_epochs=1, output_numpy=True, do_copy=False)
+            stream: Stream = dataset.create_tuple_iterator(num_epochs=1, output_numpy=True, do_copy=False)
         return stream
 
     def _reader(

@@ -3,11 +3,23 @@
 import contextlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, TypeAlias
 
 import mindspore.dataset as ds
 import numpy as np
 from mindspore.dataset.transforms.transforms import TensorOperation
 from numpy.typing import NDArray
+
+Batch: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int32]]
+
+
+class Stream(Protocol):
+    """A pipeline that runs: MindSpore's iterator."""
+
+    def __next__(self) -> Batch: ...
+
+    def stop(self) -> None:
+        """End its threads, and wait for them."""
 
 
 class FileSource:
