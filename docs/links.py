@@ -43,18 +43,9 @@ def fault(page, link):
     target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
     if not target.exists():
         return "leads nowhere"
-    if parts.fragment and target.suffix == ".md" and parts.fragment not in anchors(target) | generated(target):
+    if parts.fragment and target.suffix == ".md" and parts.fragment not in anchors(target):
         return f"has no place #{parts.fragment}"
     return None
-
-
-def generated(page):
-    """The fragments of sections that are made when the page is built."""
-    if page.name != "commands.md":
-        return set()
-    from mstl.__main__ import COMMANDS
-
-    return {f"mstl-{name}" for name in COMMANDS}
 
 
 def faults():
