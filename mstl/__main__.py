@@ -1,14 +1,16 @@
 """``mstl`` and ``python -m mstl``: the group of all commands."""
 
 import importlib
+import platform
 
 import click
 
 import mstl
+from mstl.runtime import environment
 
 COMMANDS = (
     *("train", "evaluate", "predict", "serve", "visualize", "report", "card", "review"),
-    *("lr-find", "data", "weights", "convert", "export", "benchmark", "cache", "doctor"),
+    *("lr-find", "data", "weights", "convert", "export", "benchmark", "cache", "doctor", "completion"),
 )
 
 
@@ -27,8 +29,23 @@ class LazyGroup(click.Group):
         return command
 
 
+def show_versions(context: click.Context, parameter: click.Parameter, is_asked: bool) -> None:
+    """What a report of a fault needs; MindSpore is not loaded for it."""
+    if is_asked and not context.resilient_parsing:
+        mindspore = environment.installed_version("mindspore") or "not installed"
+        click.echo(f"mstl {mstl.__version__} (MindSpore {mindspore}, Python {platform.python_version()})")
+        context.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(mstl.__version__, prog_name="mstl")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_versions,
+    help="Show the versions of mstl, MindSpore and Python, and exit.",
+)
 def main() -> None:
     """Turn a folder of images into a classifier: transfer learning with pretrained ResNets on MindSpore."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mstl.commands import shared
+from mstl.commands import completing, shared
 
 if TYPE_CHECKING:  # NumPy is loaded only when something is measured, and MindSpore only for a checkpoint
     from mstl.data.finding.lists.list_options import ListOptions
@@ -18,7 +18,11 @@ NAMES = 2  # columns of text, before those of numbers
 
 @shared.command
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--data", help="Images to ask about; by default those that the training held out, where they were.")
+@click.option(
+    "--data",
+    shell_complete=completing.data,
+    help="Images to ask about; by default those that the training held out, where they were.",
+)
 @shared.list_options
 @click.option("--json", "out", type=click.Path(path_type=Path), help="Output file with the same figures as JSON.")
 @shared.device_option("Device of MindSpore: auto, Ascend, GPU or CPU.")

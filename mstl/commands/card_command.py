@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mstl.commands import shared
+from mstl.commands import completing, shared
 
 if TYPE_CHECKING:
     from mstl.config import EngineName, PrecisionName
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 @shared.command
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Output file (Markdown); by default RUN/MODEL_CARD.md.")
-@click.option("--data", help="Where the images are now, if they have moved and the run must be evaluated first.")
+@click.option(
+    "--data",
+    shell_complete=completing.data,
+    help="Where the images are now, if they have moved and the run must be evaluated first.",
+)
 @shared.list_options
 @shared.device_option("Device, if the run must be evaluated first.")
 @shared.engine_options

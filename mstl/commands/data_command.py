@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mstl.commands import shared
+from mstl.commands import completing, shared
 
 if TYPE_CHECKING:
     from mstl.data.finding.lists.list_options import ListOptions
@@ -37,7 +37,7 @@ def list_() -> None:
 
 
 @shared.command_of(main)
-@click.argument("name")
+@click.argument("name", shell_complete=completing.datasets)
 def get(name: str) -> None:
     """Download the dataset NAME, unless it is here already, and print its folder."""
     from mstl.data.finding import demo, known_datasets
@@ -49,8 +49,10 @@ def get(name: str) -> None:
 
 
 @shared.command_of(main)
-@click.argument("data")
-@click.option("--val", help="Validation data (folder, list or archive), in place of DATA's own.")
+@click.argument("data", shell_complete=completing.data)
+@click.option(
+    "--val", shell_complete=completing.data, help="Validation data (folder, list or archive), in place of DATA's own."
+)
 @shared.grouped_list_options
 @click.option(
     "--out",
@@ -103,7 +105,7 @@ def check(data: str, val: str | None, lists: "ListOptions", out: Path, quarantin
 
 
 @shared.command_of(main)
-@click.argument("src")
+@click.argument("src", shell_complete=completing.data)
 @click.argument("out", type=click.Path(path_type=Path))
 @shared.grouped_list_options
 @click.option("--val-split", default=0.2, show_default=True, help="Share of each class to validate on.")
@@ -118,7 +120,7 @@ def split(src: str, out: Path, lists: "ListOptions", val_split: float, seed: int
 
 
 @shared.command_of(main)
-@click.argument("data")
+@click.argument("data", shell_complete=completing.data)
 @shared.list_options
 @click.option("--augment", default="tutorial", show_default=True, help="Data augmentation, as in `mstl train`.")
 @click.option(

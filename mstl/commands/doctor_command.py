@@ -1,6 +1,5 @@
 """``mstl doctor``: show what this machine has, and whether it computes as fast as it should."""
 
-import importlib.metadata
 import os
 import platform
 import time
@@ -22,7 +21,7 @@ def main() -> None:
     """Print versions, devices, cores and folders; time a convolution."""
     print(f"{'python':<14}{platform.python_version()} on {platform.system()} {platform.machine()}")
     for name in PACKAGES:
-        print(f"{name:<14}{version(name)}")
+        print(f"{name:<14}{environment.installed_version(name) or 'not installed'}")
     print(f"{'devices':<14}{', '.join(devices.available_devices())}")
     print(f"{'cores':<14}{devices.cores()}")
     cap = os.environ.get(environment.ONEDNN_CAP)
@@ -52,14 +51,6 @@ def describe_engine(name: EngineName) -> str:
         bf16 = " and bf16" if name == "openvino" and choice.computes_bf16() else ""
         return f"{choice.version(name)} (an engine for frozen layers and answers, in fp32{bf16})"
     return f'{missing} is not installed: `pip install "mstl[{choice.EXTRAS[name]}]"` {BRINGS[name]}'
-
-
-def version(package: str) -> str:
-    """The installed version of a package, or "not installed"."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def time_convolution() -> float:

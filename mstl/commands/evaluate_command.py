@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from mstl.commands import shared
+from mstl.commands import completing, shared
 from mstl.commands.predictions_file import NAME as PREDICTIONS
 from mstl.commands.predictions_file import write_predictions
 
@@ -29,7 +29,7 @@ IMAGES = 12  # in a picture
 
 @shared.command
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--data", help="Dataset to evaluate on; by default that of the training.")
+@click.option("--data", shell_complete=completing.data, help="Dataset to evaluate on; by default that of the training.")
 @shared.grouped_list_options
 @click.option(
     "--split",

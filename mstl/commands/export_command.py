@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mstl.commands import shared
+from mstl.commands import completing, shared
 
 if TYPE_CHECKING:
     from mstl.engines.export_record import Int8Record
@@ -23,7 +23,11 @@ FORMATS = ("onnx", "mindir", "openvino")  # of mstl.prediction.exporting, which 
 )
 @click.option("--int8", is_flag=True, help="Compute in 8-bit integers: smaller and quicker, a little less exact.")
 @click.option("--force", is_flag=True, help="With --int8: keep a model that may be less accurate than is allowed.")
-@click.option("--data", help="Where the images of the training are now; by default where they were.")
+@click.option(
+    "--data",
+    shell_complete=completing.data,
+    help="Where the images of the training are now; by default where they were.",
+)
 @shared.device_option("Device that computes what the export is compared with: auto, Ascend, GPU or CPU.")
 def main(checkpoint: Path, kind: str, out: Path | None, int8: bool, force: bool, data: str | None, device: str) -> None:
     """Export CHECKPOINT's model: a file that answers on its own, as ONNX or OpenVINO without MindSpore.

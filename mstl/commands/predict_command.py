@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from mstl.commands import shared, standard_streams
+from mstl.commands import completing, shared, standard_streams
 from mstl.commands.prediction_writers import FORMATS, WRITERS
 
 if TYPE_CHECKING:  # NumPy is loaded only when images are predicted, and MindSpore only for a checkpoint
@@ -23,7 +23,7 @@ INCOMPLETE = 3  # exit code: some images could not be read
 
 @shared.command
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("paths", nargs=-1, required=True, metavar="PATHS...")
+@click.argument("paths", nargs=-1, required=True, metavar="PATHS...", shell_complete=completing.paths)
 @click.option(
     "--format", "kind", type=click.Choice(FORMATS), help="Output format; by default --out's suffix, else table."
 )

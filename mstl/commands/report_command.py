@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mstl.commands import shared
+from mstl.commands import completing, shared
 
 if TYPE_CHECKING:
     from mstl.config import EngineName, PrecisionName
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 @shared.command
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--data", help="Where the images are now, if they have moved and a run must be evaluated first.")
+@click.option(
+    "--data",
+    shell_complete=completing.data,
+    help="Where the images are now, if they have moved and a run must be evaluated first.",
+)
 @shared.list_options
 @click.option(
     "--out",

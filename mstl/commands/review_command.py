@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mstl.commands import shared
+from mstl.commands import completing, shared
 from mstl.commands.serve_command import check_extra
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @shared.command
-@click.argument("data", metavar="DATA|RUN")
-@click.option("--val", help="Validation data (folder or list), in place of DATA's own.")
+@click.argument("data", metavar="DATA|RUN", shell_complete=completing.data)
+@click.option("--val", shell_complete=completing.data, help="Validation data (folder or list), in place of DATA's own.")
 @shared.list_options
 @click.option("--status", "action", flag_value="status", help="Say how much is decided, and what Apply would do.")
 @click.option("--apply", "action", flag_value="apply", help="Carry out the decisions in review.csv.")

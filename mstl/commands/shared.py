@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from mstl.commands import standard_streams
+from mstl.commands import completing, standard_streams
 from mstl.config import ENGINES, GROUPS, PRECISIONS, Group, TrainConfig
 from mstl.data.finding.lists.list_options import ListOptions
 from mstl.download.failures import DISK_ERRORS
@@ -196,7 +196,8 @@ def with_list_options(function: Callable[..., Any], names: Sequence[str]) -> Cal
 
     for name in reversed(names):
         help_text = TrainConfig.__dataclass_fields__[name].metadata["help"]
-        run = click.option(f"--{name.replace('_', '-')}", name, help=help_text)(run)
+        complete = completing.SETTINGS.get(name)
+        run = click.option(f"--{name.replace('_', '-')}", name, help=help_text, shell_complete=complete)(run)
     return run
 
 
@@ -222,6 +223,7 @@ def dataclass_options(config_class: type[Any], without: Iterable[str] = ()) -> C
                 default=field.default,
                 show_default=field.default is not None,
                 help=field.metadata["help"],
+                shell_complete=completing.SETTINGS.get(field.name),
             )(function)
         return function
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mstl.commands import shared
+from mstl.commands import completing, shared
 from mstl.config import TrainConfig, read_config
 from mstl.runtime import stopping
 from mstl.runtime.environment import is_worker
@@ -20,7 +20,15 @@ RESUME_HELP = "Resume the run in this folder; without a folder, the newest run o
 @shared.grouped_command
 @shared.dataclass_options(TrainConfig)
 @shared.grouped_option("Training", "--config", "config_file", type=click.Path(path_type=Path), help=CONFIG_HELP)
-@shared.grouped_option("Training", "--resume", is_flag=False, flag_value=LATEST, metavar="[RUN]", help=RESUME_HELP)
+@shared.grouped_option(
+    "Training",
+    "--resume",
+    is_flag=False,
+    flag_value=LATEST,
+    metavar="[RUN]",
+    help=RESUME_HELP,
+    shell_complete=completing.folders,
+)
 @shared.grouped_option(
     "Device", "--nproc", type=click.IntRange(1), default=1, show_default=True, help="Processes on this machine."
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mstl.commands import shared
+from mstl.commands import completing, shared
 
 if TYPE_CHECKING:  # MindSpore and matplotlib are loaded only when something is drawn
     from matplotlib.figure import Figure
@@ -31,7 +31,11 @@ MAPPED = 1000  # images on a feature map, at most
     show_default=True,
     help="Kind of plot; see above.",
 )
-@click.option("--data", help="Dataset to draw from; by default the validation split of the training.")
+@click.option(
+    "--data",
+    shell_complete=completing.data,
+    help="Dataset to draw from; by default the validation split of the training.",
+)
 @shared.list_options
 @click.option(
     "--n",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mstl.commands import shared
+from mstl.commands import completing, shared
 
 
 @shared.group
@@ -16,7 +16,7 @@ def main() -> None:
 
 
 @shared.command_of(main, "list")
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=completing.models)
 def list_(model: str | None) -> None:
     """List the weights that mstl knows, for one MODEL or for all."""
     from mstl.models.pretrained import TABLE
@@ -31,7 +31,7 @@ def list_(model: str | None) -> None:
 
 
 @shared.command_of(main)
-@click.argument("name")
+@click.argument("name", shell_complete=completing.weights_names)
 def show(name: str) -> None:
     """Print everything known about NAME."""
     from mstl.models.pretrained import find_by_name
@@ -59,7 +59,7 @@ def show(name: str) -> None:
 
 
 @shared.command_of(main)
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=completing.weights_names)
 def download(names: tuple[str, ...]) -> None:
     """Download NAMEs into the cache, unless they are here already."""
     from mstl.models.pretrained import find_by_name
@@ -70,7 +70,7 @@ def download(names: tuple[str, ...]) -> None:
 
 
 @shared.command_of(main)
-@click.argument("name")
+@click.argument("name", shell_complete=completing.weights_names)
 def path(name: str) -> None:
     """Print the path of NAME's file; an error if it is not on this machine."""
     from mstl.errors import MstlError
@@ -85,7 +85,7 @@ def path(name: str) -> None:
 
 
 @shared.command_of(main)
-@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=completing.weights_names)
 def verify(names: tuple[str, ...]) -> None:
     """Verify the files of NAMEs, or all that are here, against their published hashes."""
     from mstl.errors import MstlError
@@ -112,7 +112,7 @@ def verify(names: tuple[str, ...]) -> None:
 
 @shared.command_of(main)
 @click.argument("out", type=click.Path(path_type=Path))
-@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=completing.weights_names)
 def bundle(out: Path, names: tuple[str, ...]) -> None:
     """Bundle the files of NAMEs (downloaded if missing), or all that are here, in the zip OUT."""
     from mstl.files import check_output_file

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from mstl.models.contract import Classifier
 from mstl.models.factory import build_model
-from mstl.models.layers import Padding
+from mstl.models.padding import Padding
 
 Builder = TypeVar("Builder", bound=Callable[..., Classifier])
 

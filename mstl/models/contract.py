@@ -5,7 +5,7 @@ from mindspore import nn, ops
 
 from mstl.models import layers
 from mstl.models.conv_norm import ConvNormPair, find_pairs
-from mstl.models.layers import Padding
+from mstl.models.padding import Padding
 from mstl.models.precision import PrecisionLevel, float32
 from mstl.preprocessing import Preprocessing
 

@@ -11,7 +11,7 @@ from mindspore import nn
 from mstl.models import layers
 from mstl.models.contract import Classifier
 from mstl.models.conv_norm import ConvNorm
-from mstl.models.layers import Padding
+from mstl.models.padding import SAME, Padding
 
 # (blocks, kernel size, stride of the first, expansion, channels): table 1 of the paper, width and depth factors 1
 BLOCK_GROUPS = (
@@ -31,7 +31,7 @@ def conv_norm(
 ) -> ConvNorm:
     """A "same" convolution, its BatchNorm and, with ``activation``, a ReLU6."""
     cells = [
-        layers.conv2d(in_channels, out_channels, kernel_size, stride, groups, padding=layers.SAME),
+        layers.conv2d(in_channels, out_channels, kernel_size, stride, groups, padding=SAME),
         layers.batch_norm2d(out_channels, eps=EPS),
     ]
     return ConvNorm([*cells, nn.ReLU6()] if activation else cells)
@@ -73,8 +73,8 @@ class EfficientNetLite(Classifier):
         num_classes: Outputs of the head.
     """
 
-    padding: Padding = layers.SAME
-    pool_padding: Padding = layers.SAME
+    padding: Padding = SAME
+    pool_padding: Padding = SAME
 
     def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()

@@ -9,7 +9,6 @@ from mstl.models.architectures import ARCHITECTURES, RESNETS
 from mstl.models.contract import Classifier
 from mstl.models.efficientnet_lite import EfficientNetLite
 from mstl.models.file_kinds import kind_of
-from mstl.models.layers import Padding
 from mstl.models.loading import (
     SUFFIXES,
     Weights,
@@ -18,6 +17,7 @@ from mstl.models.loading import (
     read_weights,
     refuse_differences,
 )
+from mstl.models.padding import SYMMETRIC, Padding
 from mstl.models.pretrained import WeightsEntry, find_entry
 from mstl.models.resnet import BasicBlock, Bottleneck, ResNet
 from mstl.models.weights_files import first_local, locate
@@ -42,6 +42,8 @@ def build_model(
             ``"symmetric"`` without weights.
         pool_padding: Padding of the max-pool; by default that of the weights, or ``padding`` without weights.
 
+    A padding that is not that of the weights is refused, where it is known: by their record, names or publication.
+
     Raises:
         MstlError: The name is unknown, or the weights cannot be found or do not fit.
     """
@@ -51,7 +53,7 @@ def build_model(
     if weights is None or str(weights) == "none":
         model = make(name, num_classes, padding, pool_padding)
     else:
-        loaded = read_weights(find_weights(name, weights))
+        loaded = read_weights(find_weights(name, weights)).padded(padding, pool_padding)
         with layers.without_values():
             model = make(name, num_classes, padding or loaded.padding, pool_padding or loaded.pool_padding)
         model.reset_head(num_classes)  # this one has values: the head of the weights may be left out
@@ -77,7 +79,7 @@ def make(name: str, num_classes: int, padding: Padding | None, pool_padding: Pad
         spec = RESNETS[name]
         block = Bottleneck if spec.bottleneck else BasicBlock
         model = ResNet(
-            block, spec.blocks, num_classes, padding or layers.SYMMETRIC, pool_padding, spec.groups, spec.base_width
+            block, spec.blocks, num_classes, padding or SYMMETRIC, pool_padding, spec.groups, spec.base_width
         )
     else:
         model = EfficientNetLite(num_classes)

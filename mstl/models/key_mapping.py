@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol, TypeVar
 
 from mstl.models.architectures import EFFICIENTNET_LITE0, RESNETS
-from mstl.models.layers import SAME, SYMMETRIC, Padding
+from mstl.models.padding import SAME, SYMMETRIC, Padding
 
 Layout = Literal["tutorial", "mindcv", "torchvision", "lite0"]
 T = TypeVar("T")

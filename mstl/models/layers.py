@@ -6,16 +6,13 @@ MindSpore 2.9 announced new defaults for ``Conv2d``, ``BatchNorm2d`` and the poo
 
 import contextlib
 from collections.abc import Iterator
-from typing import Literal
 
 import mindspore as ms
 from mindspore import nn, ops
 from mindspore.common.initializer import HeUniform, Normal, Uniform
 from numpy.typing import ArrayLike
 
-Padding = Literal["symmetric", "same"]
-SYMMETRIC: Padding = "symmetric"
-SAME: Padding = "same"
+from mstl.models.padding import SYMMETRIC, Padding
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Weights from a file of any layout into a model, strictly: no parameter is silently left at a random value."""
 
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from mstl.models.bodies import find_bodies, without_wrappers
 from mstl.models.contract import Classifier
 from mstl.models.file_kinds import kind_of
 from mstl.models.key_mapping import Layout
-from mstl.models.layers import SAME, SYMMETRIC, Padding
+from mstl.models.padding import SAME, SYMMETRIC, Padding
 from mstl.models.pretrained import LITE0_PREPROCESSING, published_as
 from mstl.models.sound_numbers import refuse_not_finite, usable
 from mstl.models.torch_reader import read_torch_file
@@ -65,6 +66,25 @@ class Weights:
         if entry is not None:
             return entry.preprocessing
         return LITE0_PREPROCESSING if self.layout == "lite0" else Preprocessing()
+
+    def padded(self, padding: Padding | None, pool_padding: Padding | None) -> "Weights":
+        """These weights with the padding that a user knows them to be trained with, where mstl has to guess it.
+
+        The names of MindSpore's tutorial are also those of mstl's own models: a file with them that neither has a
+        record nor is published may have been written by either.
+        """
+        if self.metadata is not None or self.layout != "tutorial" or published_as(self.path.name) is not None:
+            return self
+        if padding is None:
+            logger.info(
+                "%s: padding %r is taken, as these are the names of MindSpore's tutorial; if a model of mstl was saved "
+                "there by MindSpore itself, give padding=%r",
+                self.path.name,
+                self.padding,
+                SYMMETRIC,
+            )
+            return self
+        return dataclasses.replace(self, padding=padding, pool_padding=pool_padding or padding)
 
     @property
     def architecture(self) -> str | None:

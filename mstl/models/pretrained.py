@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from mstl.errors import MstlError
 from mstl.models.architectures import EFFICIENTNET_LITE0
 from mstl.models.key_mapping import PADDING, Layout
-from mstl.models.layers import Padding
+from mstl.models.padding import Padding
 from mstl.preprocessing import Preprocessing
 
 

@@ -16,7 +16,7 @@ from mindspore import nn
 from mstl.models import layers
 from mstl.models.contract import Classifier
 from mstl.models.conv_norm import ConvNorm
-from mstl.models.layers import Padding
+from mstl.models.padding import SYMMETRIC, Padding
 
 
 class BasicBlock(nn.Cell):
@@ -43,7 +43,7 @@ class BasicBlock(nn.Cell):
         channels: int,
         stride: int = 1,
         down_sample: ConvNorm | None = None,
-        padding: Padding = layers.SYMMETRIC,
+        padding: Padding = SYMMETRIC,
         groups: int = 1,
         base_width: int = 64,
     ) -> None:
@@ -87,7 +87,7 @@ class Bottleneck(nn.Cell):
         channels: int,
         stride: int = 1,
         down_sample: ConvNorm | None = None,
-        padding: Padding = layers.SYMMETRIC,
+        padding: Padding = SYMMETRIC,
         groups: int = 1,
         base_width: int = 64,
     ) -> None:
@@ -120,7 +120,7 @@ def make_layer(
     channels: int,
     blocks: int,
     stride: int = 1,
-    padding: Padding = layers.SYMMETRIC,
+    padding: Padding = SYMMETRIC,
     groups: int = 1,
     base_width: int = 64,
 ) -> nn.SequentialCell:
@@ -172,7 +172,7 @@ class ResNet(Classifier):
         block: Block,
         blocks: Sequence[int],
         num_classes: int = 1000,
-        padding: Padding = layers.SYMMETRIC,
+        padding: Padding = SYMMETRIC,
         pool_padding: Padding | None = None,
         groups: int = 1,
         base_width: int = 64,

@@ -54,11 +54,19 @@ def needs_onednn_cap() -> bool:
 
 def mindspore_version() -> tuple[int, int] | None:
     """MindSpore's version as (major, minor), without importing it; None if it is not installed."""
+    version = installed_version("mindspore")
+    if version is None:
+        return None
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
+
+
+def installed_version(package: str) -> str | None:
+    """The version of an installed package, without importing it; None if it is not installed."""
     try:
-        major, minor = importlib.metadata.version("mindspore").split(".")[:2]
+        return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-    return int(major), int(minor)
 
 
 def cpu_flags() -> frozenset[str]:

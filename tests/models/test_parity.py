@@ -14,12 +14,13 @@ import pytest
 from mindspore import nn
 
 from mstl.errors import MstlError
-from mstl.models import key_mapping, layers
+from mstl.models import efficientnet_lite, key_mapping, layers
 from mstl.models.architectures import ARCHITECTURES, RESNETS
 from mstl.models.bodies import find_bodies
 from mstl.models.efficientnet_lite import EfficientNetLite
 from mstl.models.factory import build_model
 from mstl.models.loading import HEAD, Weights, load_weights, read_weights
+from mstl.models.padding import SAME, SYMMETRIC
 from tests.golden import foreign
 from tests.reference import mindspore_net, tutorial_resnet
 
@@ -27,7 +28,7 @@ TOLERANCE = 1e-4  # of the largest logit
 VISIBLE = 1e-3  # what a wrong padding or map must move at least: ten times what is tolerated
 ODD = (97, 131)  # where "same" and symmetric padding differ in other places than at even sizes
 LARGE = {"resnet101", "resnet152", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"}
-PADDINGS = tuple(itertools.product((layers.SYMMETRIC, layers.SAME), repeat=2))
+PADDINGS = tuple(itertools.product((SYMMETRIC, SAME), repeat=2))
 SMALL = ("torchvision-resnet18", "mindcv-resnet18", "tutorial-resnet50", "lite0-efficientnet_lite0")  # one a layout
 
 
@@ -206,13 +207,13 @@ def assert_like_mindspore(reference, layout, model):
         assert difference(logits, golden) <= TOLERANCE
 
 
-@pytest.mark.parametrize("padding", [layers.SYMMETRIC, layers.SAME])
+@pytest.mark.parametrize("padding", [SYMMETRIC, SAME])
 @pytest.mark.parametrize("height, width", itertools.product((8, 9), (12, 15)))
 def test_max_pool_by_hand(padding, height, width):
     images = np.random.default_rng(0).uniform(size=(2, 3, height, width)).astype(np.float32)
     bordered = np.zeros((2, 3, height + 2, width + 2), np.float32)
     # "same" shares what is missing between both sides, and gives an odd one to the end
-    top, left = (1 if padding == layers.SYMMETRIC or side % 2 else 0 for side in (height, width))
+    top, left = (1 if padding == SYMMETRIC or side % 2 else 0 for side in (height, width))
     bordered[:, :, top : top + height, left : left + width] = images
     expected = np.array(
         [
@@ -244,7 +245,7 @@ def test_wrong_padding_shows(golden):
 
 def test_wrong_padding_of_lite0_shows(monkeypatch):
     weights, _ = foreign_weights("lite0-efficientnet_lite0")
-    monkeypatch.setattr(layers, "SAME", layers.SYMMETRIC)
+    monkeypatch.setattr(efficientnet_lite, "SAME", SYMMETRIC)
     net = EfficientNetLite(foreign.CLASSES)
     load_weights(net, weights)
     logits = foreign.load("lite0-efficientnet_lite0")[1]["160x192"]
@@ -266,7 +267,7 @@ def resnet18():
 def resnet50():
     """The same of the tutorial's resnet50."""
     shapes, logits = foreign.load("tutorial-resnet50")
-    net = build_model("resnet50", foreign.CLASSES, padding=layers.SAME)
+    net = build_model("resnet50", foreign.CLASSES, padding=SAME)
     return net, foreign.draw_all(shapes), foreign.image_batch(160, 192), logits["160x192"]
 
 
