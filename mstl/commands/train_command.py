@@ -46,9 +46,7 @@ def main(context: click.Context, /, config_file: Path | None, resume: str | None
     config = TrainConfig(**given)
     if nproc > 1:
         from mstl.training.launcher import launch
-        from mstl.training.solved_settings import check_processes
 
-        check_processes(config, nproc)
         sys.exit(launch(nproc, as_arguments(given, resume)))
     stopping.watch()
     # MindSpore that is loaded by half aborts the process when it ends

@@ -1,21 +1,25 @@
-"""The processes of a run: one, or several under ``msrun`` that each train on a share of every batch."""
+"""The processes of a run: one, or several, by ``--nproc`` or ``msrun``, that each train on a share of every batch."""
 
 import os
+import pickle
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import mindspore as ms
 import numpy as np
 from mindspore import ops
 from numpy.typing import NDArray
 
+from mstl.errors import MstlError
 from mstl.runtime.environment import is_scheduler, is_worker
+from mstl.runtime.stopping import Stopped
 
 Gradients = tuple[ms.Tensor, ...]
+Answer = TypeVar("Answer")
 
 # Seconds for which a process on a CPU waits for the others, where MindSpore's 30 would end a run whose processes take
 # unequal times to scan the data or to compute features. If one has died, the scheduler misses its heartbeat and ends.
@@ -55,9 +59,44 @@ class ProcessGroup:
         """For each flag, whether it is set in any process; the same in all of them."""
         return tuple(bool(total > 0) for total in self.sum(np.array(flags, np.float32)))
 
+    def from_first(self, work: Callable[[], Answer]) -> Answer:
+        """What some work gives that the first process does, for which the others wait.
+
+        Args:
+            work: Gives what can be pickled.
+
+        Raises:
+            MstlError: The work has raised it; and in the others, where it has raised any other exception.
+            Stopped: So, if the first process was asked to stop.
+        """
+        if self.size == 1:
+            return work()
+        raised: BaseException | None = None
+        outcome: tuple[Answer | None, int, str] | None = None
+        if self.is_first:
+            try:
+                outcome = (work(), 0, "")
+            except BaseException as error:  # whatever it is, the others would wait for ever
+                raised = error
+                outcome = (None, error.signum if isinstance(error, Stopped) else 0, reason(error))
+        answer, signum, why = pickle.loads(self._bytes_of_first(pickle.dumps(outcome)))
+        if raised is not None:
+            raise raised
+        if why:
+            raise Stopped(signum, why) if signum else MstlError(why)
+        return answer  # type: ignore[no-any-return]
+
+    def _bytes_of_first(self, content: bytes) -> bytes:
+        """The bytes that the first process has; those of the others do not matter."""
+        mine = content if self.is_first else b""
+        millions, rest = self.sum(np.array(divmod(len(mine), 10**6)))  # float32 counts to 16 millions only
+        numbers = np.zeros(int(millions) * 10**6 + int(rest), np.float32)
+        numbers[: len(mine)] = np.frombuffer(mine, np.uint8)
+        return self.sum(numbers).astype(np.uint8).tobytes()
+
 
 class MsrunProcessGroup(ProcessGroup):
-    """The group of a process started by MindSpore's ``msrun``."""
+    """The group of a process that ``--nproc`` or MindSpore's ``msrun`` has started, as one of several."""
 
     def __init__(self) -> None:
         from mindspore.communication import get_group_size, get_rank, init
@@ -84,8 +123,15 @@ class MsrunProcessGroup(ProcessGroup):
 
 
 def join_process_group() -> ProcessGroup:
-    """The group that this process belongs to: msrun's if msrun started it, else a group of one."""
+    """The group that this process belongs to: that of all that were started with it, else a group of one."""
     return MsrunProcessGroup() if is_worker() or is_scheduler() else ProcessGroup()
+
+
+def reason(error: BaseException) -> str:
+    """Why the first process has failed, as a line for the others."""
+    if isinstance(error, (MstlError, Stopped)):
+        return str(error)
+    return f"the first process of the run broke down: {type(error).__name__}"
 
 
 def has_scheduler() -> bool:

@@ -31,16 +31,16 @@ DEPTHS: tuple[tuple[FreezeName, Settings], ...] = (
 
 
 def auto_settings(
-    num_images: int, num_classes: int, device: str = "CPU", processes: int = 1, given: Settings | None = None
+    num_images: int, num_classes: int, device: str = "CPU", given: Settings | None = None
 ) -> tuple[Settings, str]:
     """Choose settings.
 
     On a CPU, for a cross-validation, and of fewer than 2,000 images anywhere, the head alone is trained: an
     EfficientNet-Lite0 that was fine-tuned for three minutes on two cores was worse in the end (ants and bees 0.941 for
     0.954, 2,000 cats and dogs 0.935 for 0.983), and a head takes seconds. The head is solved for, unless the user asks
-    for steps (by ``--epochs``, an optimizer or anything else that solving does not have) or there are several
-    processes. Elsewhere the head is trained for an epoch, then all layers, after BiT's HyperRule and fastai's
-    fine_tune. Whoever freezes less than the backbone, or unfreezes it, gets the recipe ``finetune``.
+    for steps (by ``--epochs``, an optimizer or anything else that solving does not have). Elsewhere the head is trained
+    for an epoch, then all layers, after BiT's HyperRule and fastai's fine_tune. Whoever freezes less than the backbone,
+    or unfreezes it, gets the recipe ``finetune``.
 
     What more a long time limit allows is decided in :mod:`mstl.training.planning`, where the costs are known.
 
@@ -48,7 +48,6 @@ def auto_settings(
         num_images: Training images.
         num_classes: Classes.
         device: MindSpore's.
-        processes: Processes of the run.
         given: The settings of the user.
 
     Returns:
@@ -65,7 +64,7 @@ def auto_settings(
         reason += ": only the head is trained"
         # A number of epochs, even one, is about steps
         asked = [*(["epochs"] if "epochs" in given else []), *asks_for_steps(given)]
-        if given.get("optimizer", "lbfgs") == "lbfgs" and (given.get("optimizer") or (not asked and processes == 1)):
+        if given.get("optimizer", "lbfgs") == "lbfgs" and (given.get("optimizer") or not asked):
             return LINEAR, reason
         # Kept features make an epoch take less than a second: 20 gain 0.01 to 0.1 over 5 (demo, ants and bees)
         epochs = min(100, max(20, math.ceil(4000 / num_images)))

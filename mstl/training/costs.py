@@ -13,6 +13,7 @@ from mstl.config import FreezeName
 from mstl.data.dataset import ImageSet, subset
 from mstl.data.loading.loader import Loader
 from mstl.data.loading.transforms import eval_transforms
+from mstl.features.cache_size import size_limit
 from mstl.models import layers
 from mstl.runtime.memory import trim_memory
 from mstl.runtime.peak_memory import resident_memory
@@ -47,14 +48,19 @@ class Meter:
         self.step_bytes = 0
         self.compiling = self.opening = 0.0
 
+    @property
+    def sharing(self) -> int:
+        """How many processes compute a part of the activations each: they give them to each other by the cache."""
+        return self.run.processes.size if size_limit() else 1
+
     @cached_property
     def missing(self) -> tuple[tuple[int, ...], int]:
-        """The activations of training images that are not cached, for each view, and those of validation images."""
+        """The activations that this process is to compute: of training images, for each view; of validation images."""
         state, extractor = self.run.state, self.run.extractor()
         views = range(state.config.views)
         train = [len(state.train_set) - extractor.count_known(state.train_set, view) for view in views]
         val = len(state.val_set) - extractor.count_known(state.val_set)
-        *train, val = (int(count) for count in self._first_ones(np.array([*train, val])))
+        *train, val = (-(-int(count) // self.sharing) for count in self._first_ones(np.array([*train, val])))
         return tuple(train), val
 
     @cached_property

@@ -114,7 +114,7 @@ def sizes_of(run: TrainingRun) -> Sizes:
     state, count = run.state, run.processes.size
     test = 0 if state.test_set is None else len(state.test_set)
     train, val = (-(-len(images) // count) for images in (state.train_set, state.val_set))
-    return Sizes(train, val, test, len(state.classes), state.model.num_features, keeps(run))
+    return Sizes(train, val, test, len(state.classes), state.model.num_features, keeps(run), count)
 
 
 def time_left(run: TrainingRun) -> float:
@@ -130,8 +130,10 @@ def deepest(run: TrainingRun, given: TrainConfig, plan: Plan, meter: Meter, limi
     is_many = len(run.state.train_set) >= FEW and ms.get_context("device_target") == "CPU"
     if not is_free or not is_many or limit <= CPU_LIMIT or given.folds:
         return plan, meter
+    processes = run.processes.size
     for _, settings in DEPTHS:
         wanted = {name: value for name, value in settings.items() if getattr(given, name) is None}
+        wanted["batch_size"] = -(-settings["batch_size"] // processes) * processes  # which they share
         config, _ = resolve(dataclasses.replace(given, **wanted), len(run.state.train_set), len(run.state.classes))
         adopt(run, config)
         deep_meter = Meter(run)
@@ -170,7 +172,7 @@ def bytes_needed(run: TrainingRun, meter: Meter, plan: Plan) -> tuple[int, int]:
         extractor = run.extractor()
         row = int(np.prod(extractor.shape)) * extractor.dtype.itemsize
         train, val = meter.missing
-        missing = sum(train[: config.views]) + val
+        missing = (sum(train[: config.views]) + val) * meter.sharing
         memory += row * len(state.train_set) * config.views * (3 if config.optimizer == "lbfgs" else 1)
     if meter.step_bytes and config.batch_size:
         memory += meter.step_bytes * config.batch_size // run.processes.size + TRAINING_BYTES
@@ -182,7 +184,7 @@ def more_training(run: TrainingRun, given: TrainConfig, plan: Plan, meter: Meter
     """What more than the head would take, for the log, where ``auto`` trains the head for a while."""
     config = run.state.config
     is_head = given.recipe == "auto" and config.optimizer == "lbfgs" and not given.folds
-    if not is_head or plan.seconds < LONGER or run.processes.size > 1:
+    if not is_head or plan.seconds < LONGER:
         return []
     finetune, _ = resolve(
         dataclasses.replace(given, recipe="finetune"), len(run.state.train_set), len(run.state.classes)

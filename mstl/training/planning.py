@@ -27,7 +27,7 @@ class Costs(Protocol):
 
     @property
     def missing(self) -> tuple[tuple[int, ...], int]:
-        """Activations that are not cached: of training images, for each view; of validation images."""
+        """Activations to be computed: of training images, for each view; of validation images."""
 
     @property
     def load(self) -> float:
@@ -54,6 +54,7 @@ class Sizes:
         classes: Classes.
         features: Of an image, where only the head is trained.
         keeps: Whether what the frozen layers give is kept for all epochs.
+        processes: How many there are; the first one solves for heads, of all images.
     """
 
     train: int
@@ -62,6 +63,7 @@ class Sizes:
     classes: int
     features: int
     keeps: bool
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -150,17 +152,16 @@ def plan_of(config: ResolvedConfig, costs: Costs, sizes: Sizes, done: int = 0) -
         done: Epochs that are finished already.
     """
     unfreezes = bool(config.unfreeze_at) and config.freeze != "none"
-    phases: list[tuple[FreezeName, int, int]] = []
+    phases: list[tuple[FreezeName, int, int]] = [(config.freeze, 1, config.epochs)]
     if unfreezes:
         phases = [(config.freeze, 1, config.unfreeze_at - 1), ("none", config.unfreeze_at, config.epochs)]
-    else:
-        phases = [(config.freeze, 1, config.epochs)]
     phases = [(level, max(first, done + 1), last) for level, first, last in phases if last > done and last >= first]
     parts = tuple(part_of(config, costs, sizes, *phase) for phase in phases)
     rest = REPORT_SECONDS if config.report else END_SECONDS
     rest += sizes.test * costs.answer if sizes.test else 0.0
     if config.folds:
-        rest += fold_seconds((sizes.train + sizes.val) * sizes.features, sizes.classes, config.folds)
+        images = (sizes.train + sizes.val) * sizes.processes
+        rest += fold_seconds(images * sizes.features, sizes.classes, config.folds)
     return Plan(config, parts, rest)
 
 
@@ -171,7 +172,7 @@ def part_of(config: ResolvedConfig, costs: Costs, sizes: Sizes, level: FreezeNam
     features = feature_seconds(config, costs) if keeps else 0.0
     if keeps and level == "backbone":
         if config.optimizer == "lbfgs":
-            solving = solver_seconds(sizes.train * config.views * sizes.features, sizes.classes)
+            solving = solver_seconds(sizes.train * sizes.processes * config.views * sizes.features, sizes.classes)
             return Part("head", first, last, features, 0.5 + solving)
         step = HEAD_STEP / config.batch_size
         return Part("head", first, last, features, 0.5, sizes.train * step + EPOCH_SECONDS, 0.0, step)

@@ -120,9 +120,7 @@ RECIPES: dict[RecipeName, Settings] = {
 MOST_VIEWS = 3  # of each image in the feature cache, unless the user wants more
 
 
-def resolve(
-    config: TrainConfig, num_images: int, num_classes: int, device: str = "CPU", processes: int = 1
-) -> tuple[ResolvedConfig, str]:
+def resolve(config: TrainConfig, num_images: int, num_classes: int, device: str = "CPU") -> tuple[ResolvedConfig, str]:
     """Fill in every setting that the user left open.
 
     Args:
@@ -130,7 +128,6 @@ def resolve(
         num_images: Training images.
         num_classes: Classes.
         device: MindSpore's, which the recipe ``auto`` goes by.
-        processes: Processes of the run; so.
 
     Returns:
         The settings, in which None is left only where it means "as the weights say" or "none", and the reason for the
@@ -142,7 +139,7 @@ def resolve(
     given = {key: value for key, value in dataclasses.asdict(config).items() if value is not None}
     is_auto = config.recipe == "auto"
     if is_auto:
-        chosen, reason = auto_settings(num_images, num_classes, device, processes, given)
+        chosen, reason = auto_settings(num_images, num_classes, device, given)
     else:
         chosen, reason = linear(given) if config.recipe == "linear" else (RECIPES[config.recipe], "as named")
     own = {**base_settings(given.get("model") or chosen.get("model")), **chosen}

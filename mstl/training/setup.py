@@ -39,7 +39,6 @@ from mstl.training.record import RunRecord
 from mstl.training.resume import SavedRun
 from mstl.training.run import TrainingRun
 from mstl.training.run_cost import Ledger
-from mstl.training.solved_settings import check_processes
 from mstl.training.state import TrainState
 
 logger = logging.getLogger("mstl")
@@ -68,7 +67,7 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
         splits = new_splits(data, config) if saved is None else saved.load_splits(config)
     train_set, val_set = splits.train, splits.val
     num_classes = len(train_set.classes)
-    settings, reason = recipes.resolve(config, len(train_set), num_classes, device, processes.size)
+    settings, reason = recipes.resolve(config, len(train_set), num_classes, device)
     check_device(settings, device, processes)
     check_folds(settings, (train_set, val_set))
     set_seed(settings.seed)
@@ -132,7 +131,8 @@ def make_loaders(
     processes: ProcessGroup,
 ) -> tuple[Loader, Loader]:
     """The loaders of this process's share of the training and of the validation images."""
-    batch_size = config.batch_size or recipes.BASE["batch_size"]  # of features, if the head is solved for
+    # Of features, if the head is solved for
+    batch_size = config.batch_size or max(recipes.BASE["batch_size"], processes.size)
     train_loader = Loader(
         train_set,
         train_transforms(preprocessing, config.augment),
@@ -158,16 +158,17 @@ def check_device(config: ResolvedConfig, device: str, processes: ProcessGroup) -
     """Check that device and number of processes suit the settings.
 
     Raises:
-        MstlError: The device lacks mixed precision or LAMB, or the processes cannot share a batch or the solver.
+        MstlError: The device lacks mixed precision or LAMB, or the processes cannot share a batch.
     """
     if config.amp != "O0" and device not in MIXED_PRECISION_DEVICES:
         raise MstlError(f"--amp {config.amp} needs {' or '.join(MIXED_PRECISION_DEVICES)}; on {device} use --amp O0")
     if config.optimizer == "lamb" and device == "CPU":
         raise MstlError("MindSpore has no LAMB for the CPU; use --optimizer adamw")
-    check_processes(config, processes.size)
     if config.optimizer != "lbfgs" and config.batch_size % processes.size:
+        multiple = -(-config.batch_size // processes.size) * processes.size
         raise MstlError(
-            f"batch_size {config.batch_size} is no multiple of the {processes.size} processes that share it"
+            f"batch_size {config.batch_size} is no multiple of the {processes.size} processes that share it: give "
+            f"--batch-size {multiple}"
         )
 
 

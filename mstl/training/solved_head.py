@@ -2,12 +2,13 @@
 
 import dataclasses
 import logging
+from typing import NamedTuple
 
 import numpy as np
 
 from mstl.errors import MstlError
 from mstl.evaluation.regularisation import FOLDS, choose_weight_decay, products
-from mstl.evaluation.softmax_regression import SoftmaxRegression
+from mstl.evaluation.softmax_regression import Array, SoftmaxRegression
 from mstl.features.cache_size import show_size
 from mstl.features.row_storage import MEMORY_SHARE
 from mstl.models import layers
@@ -22,10 +23,28 @@ TARGETS = 4  # arrays of (images, classes) float32 that there are at a time; of 
 MOST_EXACT = 20_000_000  # features, up to which the solution is found in float64: a copy of 160 MB
 
 
+class SolvedHead(NamedTuple):
+    """A head of least loss.
+
+    Attributes:
+        weight, bias: (classes, F) and (classes,).
+        loss: The mean loss over the training images, in nats, without the weight decay.
+        weight_decay: That of the loss.
+        record: How the weight decay was chosen; None if it was given.
+    """
+
+    weight: Array
+    bias: Array
+    loss: float
+    weight_decay: float
+    record: HeadRecord | None
+
+
 def solve_head(run: TrainingRun) -> float:
     """Give the model the head of least loss, all views of the training images taken together.
 
-    The weight decay is that of the settings; if they have none, it is chosen on held-out images, and noted there.
+    The weight decay is that of the settings; if they have none, it is chosen on held-out images, and noted there. Of
+    several processes, the first one solves for the head, and all of them get it.
 
     Returns:
         The mean loss over the training images, in nats, without the weight decay.
@@ -34,6 +53,20 @@ def solve_head(run: TrainingRun) -> float:
         MstlError: The features are not kept, or the targets do not fit into memory.
         Stopped: The process was asked to stop.
     """
+    state = run.state
+    head = run.processes.from_first(lambda: solved(run))
+    layers.assign(state.model.fc.weight, head.weight)
+    layers.assign(state.model.fc.bias, head.bias)
+    if head.record is not None:
+        state.config = dataclasses.replace(state.config, weight_decay=head.weight_decay)
+        state.record = dataclasses.replace(state.record, head=head.record)
+        if run.processes.is_first:
+            run_dir.write_config(state)
+    return head.loss
+
+
+def solved(run: TrainingRun) -> SolvedHead:
+    """The head of least loss; see :func:`solve_head`."""
     state = run.state
     if run.features is None:
         raise MstlError(
@@ -47,23 +80,18 @@ def solve_head(run: TrainingRun) -> float:
     if run.class_weights is not None:
         targets *= run.class_weights
     with blas_threads.suited_to(FOLDS * products(views, targets)):
-        start = None
-        if state.config.weight_decay is None:
+        start, record, weight_decay = None, None, state.config.weight_decay
+        if weight_decay is None:
             choice = choose_weight_decay(views, labels, targets, groups, state.config.seed)
-            start = choice.start
-            state.config = dataclasses.replace(state.config, weight_decay=choice.weight_decay)
+            start, weight_decay = choice.start, choice.weight_decay
             trials = tuple((trial.weight_decay, trial.loss) for trial in choice.trials)
-            state.record = dataclasses.replace(state.record, head=HeadRecord(choice.folds, trials))
-            run_dir.write_config(state)
-            logger.info("weight decay: %.3g, %s", choice.weight_decay, reason(choice.folds, len(trials)))
+            record = HeadRecord(choice.folds, trials)
+            logger.info("weight decay: %.3g, %s", weight_decay, reason(choice.folds, len(trials)))
         if sum(view.size for view in views) <= MOST_EXACT:
             views = [view.astype(np.float64) for view in views]
         problem = SoftmaxRegression(views, targets[None])
-        solution = problem.solve(state.config.weight_decay / problem.scale**2, start)
-    weight, bias = problem.head(solution)
-    layers.assign(state.model.fc.weight, weight)
-    layers.assign(state.model.fc.bias, bias)
-    return float(problem.losses(solution)[0])
+        solution = problem.solve(weight_decay / problem.scale**2, start)
+    return SolvedHead(*problem.head(solution), float(problem.losses(solution)[0]), weight_decay, record)
 
 
 def refuse_beyond_memory(images: int, classes: int) -> None:

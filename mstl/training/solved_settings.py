@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mstl.config import TrainConfig
 from mstl.errors import MstlError
 
 # What a head that is solved for has, where None stands for nothing: all other values are about steps, about images that
@@ -55,26 +54,6 @@ def asks_for_steps(given: Mapping[str, Any]) -> list[str]:
     others = [f"{name} {given[name]!r}" for name, value in SOLVED.items() if name in given and given[name] != value]
     # Without a weight decay, the best weights may be infinite
     return [*others, *(["weight_decay 0"] if given.get("weight_decay") == 0 else [])]
-
-
-def check_processes(config: TrainConfig, count: int) -> None:
-    """Check that a run can be one of so many processes.
-
-    Args:
-        config: The settings, of which a recipe may have been filled in or not.
-        count: The processes.
-
-    Raises:
-        MstlError: It is to solve for the head.
-    """
-    given = {key: value for key, value in config.to_dict().items() if value is not None}
-    by_recipe = config.recipe == "linear" and config.optimizer is None and not asks_for_steps(given)
-    if count > 1 and (by_recipe or config.optimizer == "lbfgs"):
-        taken = ", which --recipe linear takes," if by_recipe else ""
-        raise MstlError(
-            f"optimizer lbfgs{taken} solves for the head in one process, not in {count}: leave out --nproc, or add "
-            "--optimizer momentum"
-        )
 
 
 def solve(settings: dict[str, Any], given: Mapping[str, Any]) -> str:

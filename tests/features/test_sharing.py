@@ -1,8 +1,6 @@
 """Several processes compute a part of the features each, and all have them all."""
 
 import signal
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,33 +12,9 @@ from mstl.engines.parts import Engines
 from mstl.features.extractor import FeatureExtractor
 from mstl.features.sharing import EngineRefused, all_together
 from mstl.runtime import stopping
-from mstl.runtime.processes import ProcessGroup
+from tests.two_processes import together
 
 pytestmark = pytest.mark.usefixtures("narrow_model")
-
-
-class Group(ProcessGroup):
-    """A thread as one of two processes."""
-
-    size = 2
-
-    def __init__(self, rank, sums):
-        self.rank, self.sums = rank, sums
-
-    def sum(self, array):
-        return self.sums.add(self.rank, array)
-
-
-class Sums:
-    def __init__(self):
-        self.barrier, self.values = threading.Barrier(2, timeout=30), [None, None]
-
-    def add(self, rank, array):
-        self.values[rank] = array
-        self.barrier.wait()
-        total = sum(self.values)
-        self.barrier.wait()
-        return total
 
 
 class Front:
@@ -50,14 +24,6 @@ class Front:
 
     def __call__(self, images):
         return np.tile(images.asnumpy().mean((2, 3)), (1, 43))[:, :128, None, None]
-
-
-def together(function):
-    """What a function of a group gives in each of two processes."""
-    sums = Sums()
-    with ThreadPoolExecutor(2) as pool:
-        futures = [pool.submit(function, Group(rank, sums)) for rank in range(2)]
-        return [future.result(timeout=60) for future in futures]
 
 
 @pytest.mark.parametrize(("limit", "computed"), [("1GB", [6, 6]), ("0", [12, 12])])

@@ -2,9 +2,12 @@
 
 import socket
 
+import numpy as np
 import pytest
 
-from mstl.runtime import processes
+from mstl import MstlError
+from mstl.runtime import processes, stopping
+from tests.two_processes import together
 
 
 def test_a_scheduler_is_one_that_listens(monkeypatch):
@@ -29,3 +32,43 @@ def test_a_process_ends_when_the_scheduler_is_gone(monkeypatch, capsys):
         processes.end_without_scheduler()
     assert ended.value.code == 1 and list(looks) == []
     assert capsys.readouterr().err == "mstl: error: another process of the run was killed or broke down\n"
+
+
+def test_what_the_first_process_has_found_all_have():
+    """Bit by bit, though sums are float32's, and however long it is: the others do not do the work."""
+    found = {"decay": 0.1, "weight": np.random.default_rng(0).normal(size=(1000, 260)), "nothing": None}
+    calls = []
+
+    def work():
+        calls.append(1)
+        return found
+
+    answers = together(lambda group: group.from_first(work))
+    assert len(calls) == 1
+    for answer in answers:
+        assert answer["decay"] == 0.1 and answer["nothing"] is None
+        np.testing.assert_array_equal(answer["weight"], found["weight"])
+    assert processes.ProcessGroup().from_first(work) is found
+
+
+@pytest.mark.parametrize(
+    ("error", "others"),
+    [
+        (MstlError("too large: add memory"), MstlError("too large: add memory")),
+        (stopping.Stopped(15, "stopped: start again"), stopping.Stopped(15, "stopped: start again")),
+        (ZeroDivisionError("x"), MstlError("the first process of the run broke down: ZeroDivisionError")),
+    ],
+)
+def test_where_the_first_process_fails_all_do(error, others):
+    def work():
+        raise error
+
+    def fail(group):
+        with pytest.raises(BaseException) as raised:
+            group.from_first(work)
+        return raised.value
+
+    first, second = together(fail)
+    assert first is error
+    assert (type(second), str(second)) == (type(others), str(others))
+    assert getattr(second, "signum", 0) == getattr(others, "signum", 0)

@@ -14,8 +14,7 @@ from mstl.evaluation import regularisation
 from mstl.features.extractor import FeatureExtractor
 from mstl.report import plots
 from mstl.runtime import stopping
-from mstl.runtime.processes import ProcessGroup
-from mstl.training import setup, solved_head
+from mstl.training import solved_head
 from tests.conftest import COLORS, write_folder, write_photo
 
 pytestmark = pytest.mark.usefixtures("no_pictures", "narrow_model")
@@ -113,14 +112,7 @@ def test_copies_of_a_picture_are_held_out_together(tmp_path, monkeypatch):
     assert seen[0][names.index("copy.jpg")] == seen[0][names.index("red-3.jpg")]
 
 
-def test_several_processes_and_what_does_not_fit_are_refused(photos, tmp_path, monkeypatch):
-    class Two(ProcessGroup):
-        size = 2
-
-    monkeypatch.setattr(setup, "join_process_group", Two)
-    with pytest.raises(mstl.MstlError, match="in one process, not in 2: leave out --nproc, or add --optimizer mom"):
-        mstl.fit(data=str(photos), recipe="linear", out=str(tmp_path / "run"), **TINY)
-    monkeypatch.undo()
+def test_what_does_not_fit_is_refused(photos, tmp_path, monkeypatch):
     monkeypatch.setattr(FeatureExtractor, "fits", lambda *_: False)
     with pytest.raises(mstl.MstlError, match="do not fit into memory.*: add --optimizer momentum"):
         mstl.fit(data=str(photos), recipe="linear", out=str(tmp_path / "run"), **TINY)
@@ -146,10 +138,6 @@ def test_other_commands(photos, tmp_path):
     assert done.exit_code == 1 and "optimizer lbfgs has no learning rate to be found" in done.output
     done = CliRunner().invoke(train_command.main, [*options, "--optimizer", "lbfgs", "--ema", "0.9"])
     assert done.exit_code == 1 and "ema 0.9 does not go with it" in done.output
-    done = CliRunner().invoke(train_command.main, [*options, "--recipe", "linear", "--nproc", "2"])
-    assert (
-        done.exit_code == 1 and "lbfgs, which --recipe linear takes, solves for the head in one process" in done.output
-    )
 
 
 def test_targets_beyond_the_memory_are_refused(monkeypatch):

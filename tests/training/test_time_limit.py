@@ -25,7 +25,7 @@ SIZES = Sizes(1000, 200, 0, 2, 512, True)
 class FakeCosts:
     """Costs as they are told, in seconds for each image."""
 
-    step_bytes, compiling, opening = 10**8, 0.0, 0.5
+    step_bytes, compiling, opening, sharing = 10**8, 0.0, 0.5, 1
 
     def __init__(self, features=0.01, step=0.1, load=0.005, cached=False, views=1):
         self.features, self.load, self.answer = features, load, features
@@ -86,6 +86,17 @@ def test_seconds_of_the_solver_beside_what_was_measured(views, images, classes, 
 def test_seconds_of_a_cross_validation_beside_what_was_measured(images, classes, seconds):
     """In five folds, on a core of a busy machine, with 1,280 features."""
     assert seconds / 2 <= fold_seconds(images * 1280, classes, 5) <= 2 * seconds
+
+
+def test_plan_of_several_processes():
+    """The first one solves for the head, and cross-validates, alone: of all images."""
+    config, mine = resolved(folds=5), dataclasses.replace(SIZES, train=500, val=100, processes=2)
+    (alone, all_alone), (shared, all_shared) = (
+        (plan.parts[0], plan) for plan in (plan_of(config, FakeCosts(), sizes) for sizes in (SIZES, mine))
+    )
+    assert shared.once == alone.once and all_shared.rest == all_alone.rest
+    steps = resolved(epochs=20)
+    assert plan_of(steps, FakeCosts(), mine).parts[0].epoch < plan_of(steps, FakeCosts(), SIZES).parts[0].epoch
 
 
 def test_plan_of_finetuning():
