@@ -6,6 +6,7 @@ import platform
 import click
 
 import mstl
+from mstl.commands.help_texts import SpokenGroup
 from mstl.runtime import environment
 
 COMMANDS = (
@@ -14,7 +15,7 @@ COMMANDS = (
 )
 
 
-class LazyGroup(click.Group):
+class LazyGroup(SpokenGroup):
     """A group that imports a command's module only when that command, or the list of all, is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -20,7 +20,8 @@ def lines_of(folder, depth):
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix != ".pyc")
     python = [path for path in files if path.suffix == ".py"]
     if not python:
-        return entry(f"{folder.name}/", ", ".join(path.name for path in files), depth)
+        inside = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        return entry(f"{folder.name}/", ", ".join(inside), depth)
     lines = entry(f"{folder.name}/", first_line(folder / "__init__.py"), depth)
     for path in python:
         if path.name != "__init__.py":

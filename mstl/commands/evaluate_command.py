@@ -190,7 +190,7 @@ def summary(evaluation: "Evaluation", calibrated: bool, interval: tuple[float, f
 def table(evaluation: "Evaluation") -> Iterator[str]:
     """Lines with the metrics of each class; of many classes, the worst ones."""
     from mstl.data.image_files import printable
-    from mstl.report.plots.style import columns
+    from mstl.runtime.wide_text import columns
 
     metrics = (evaluation.precision, evaluation.recall, evaluation.f1)
     rows = list(zip(evaluation.classes, *metrics, evaluation.support.tolist(), strict=True))

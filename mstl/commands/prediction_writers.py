@@ -56,7 +56,8 @@ def as_csv(records: Iterable["Record"], _classes: Sequence[str], _top: int) -> I
 def as_table(records: Iterable["Record"], classes: Sequence[str], top: int) -> Iterator[str]:
     """Columns for people: the label, the runners-up, and last the path, which may be long."""
     from mstl.data.image_files import printable
-    from mstl.report.plots.style import columns, share
+    from mstl.report.plots.style import share
+    from mstl.runtime.wide_text import columns
 
     width = min(WIDEST, max(columns(printable(name)) for name in (NONE_OF_THESE, *classes)))
 

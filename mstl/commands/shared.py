@@ -13,12 +13,14 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from mstl.commands import completing, standard_streams
+from mstl.commands.help_texts import SpokenCommand, SpokenGroup
 from mstl.config import ENGINES, GROUPS, PRECISIONS, Group, TrainConfig
 from mstl.data.finding.lists.list_options import ListOptions
 from mstl.download.failures import DISK_ERRORS
 from mstl.errors import MstlError
 from mstl.field_types import choices_of, empty, plain_type
 from mstl.runtime import garbage
+from mstl.runtime.language import translated as _
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -32,7 +34,7 @@ class GroupedOption(click.Option):
         self.group = group
 
 
-class Command(click.Command):
+class Command(SpokenCommand):
     """A command that refuses empty arguments: ``--data ""`` would otherwise mean the current folder."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -59,7 +61,7 @@ class GroupedCommand(Command):
                 sections.setdefault(title, []).append(record)
         for title, records in sections.items():
             if records:
-                with formatter.section(title):
+                with formatter.section(_(title)):
                     formatter.write_dl(records)
 
 
@@ -78,7 +80,7 @@ def grouped_command(function: Callable[..., Any]) -> click.Command:
 
 def group(function: Callable[..., Any]) -> click.Group:
     """Make a click group of a function, for :func:`command_of`."""
-    return click.group(context_settings=CONTEXT)(function)
+    return click.group(cls=SpokenGroup, context_settings=CONTEXT)(function)
 
 
 def command_of(parent: click.Group, name: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:

@@ -6,6 +6,7 @@ from mstl.evaluation.feature_sample import KEEP_FEATURES
 from mstl.evaluation.metrics import Evaluation
 from mstl.report import inline_images, verdict
 from mstl.report.plots import charts
+from mstl.runtime.language import translated as _
 
 
 def calibration(after: Evaluation, prefix: str = "") -> dict[str, Any]:
@@ -16,19 +17,15 @@ def calibration(after: Evaluation, prefix: str = "") -> dict[str, Any]:
         prefix: Of the charts' names, which are different on a page.
     """
     before = after.calibrated(1.0)
-    drawn = [(after, "after", "Reliability")]
+    drawn = [(after, "after", _("Reliability: expected calibration error {error:.3f}", error=after.ece()))]
     if after.temperature != 1:
-        drawn.insert(0, (before, "before", "Reliability before"))
+        told = _("Reliability before: expected calibration error {error:.3f}", error=before.ece())
+        drawn.insert(0, (before, "before", told))
     return {
         "confidence": verdict.about_calibration(after),
         "temperature": after.temperature,
         "fitted_on": min(after.total, KEEP_FEATURES),
         "ece_before": before.ece(),
         "ece": after.ece(),
-        "reliability": [
-            inline_images.chart(
-                charts.reliability(each), prefix + key, f"{title}: expected calibration error {each.ece():.3f}"
-            )
-            for each, key, title in drawn
-        ],
+        "reliability": [inline_images.chart(charts.reliability(each), prefix + key, told) for each, key, told in drawn],
     }

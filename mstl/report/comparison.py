@@ -12,6 +12,8 @@ from mstl.report.plots import charts
 from mstl.report.plots.style import share
 from mstl.report.rendering import render_page
 from mstl.report.run_report import RunReport
+from mstl.runtime.language import plural
+from mstl.runtime.language import translated as _
 
 SIGNIFICANT = 0.05  # p value below which a difference counts as one
 
@@ -33,7 +35,7 @@ def write_comparison(path: str | os.PathLike[str], runs: Sequence[RunReport]) ->
         "highest": highest if highest > lowest else lowest + 1,
         "nan": float("nan"),
         "curves": curves(runs),
-        "columns": [("Setting", "text"), *((run.name, "text") for run in runs)],
+        "columns": [(_("Setting"), "text"), *((run.name, "text") for run in runs)],
         "differing": differing_settings(runs),
         "warnings": data_warnings(runs),
     }
@@ -44,17 +46,29 @@ def sentence(runs: Sequence[RunReport]) -> str:
     """Which run is best, and how sure that is; the best comes first."""
     best, *others = runs
     low, high = best.evaluation.interval
-    text = f"“{best.name}” is best with {share(best.evaluation.accuracy)} (95% interval {share(low)} to {share(high)})"
+    text = _(
+        "“{name}” is best with {accuracy} (95% interval {low} to {high})",
+        name=best.name,
+        accuracy=share(best.evaluation.accuracy),
+        low=share(low),
+        high=share(high),
+    )
     if not all(run.digests for run in runs):
-        return f"{text}, but it is not known whether all runs were validated on the same images."
+        return text + _(", but it is not known whether all runs were validated on the same images.")
     if not all(comparable(best, other) for other in others):
-        return f"{text}, but not all runs were validated on the same images, so this does not show which is better."
+        return text + _(", but not all runs were validated on the same images, so this does not show which is better.")
     worse = sum(against(best, other).p < SIGNIFICANT for other in others)
     if worse == len(others):
-        return f"{text}, significantly better than {'all others' if len(others) > 1 else 'the other'}."
+        return text + plural(
+            ", significantly better than the other.", ", significantly better than all others.", len(others)
+        )
     if worse == 0:
-        return f"{text}, but not significantly better than {'any' if len(others) > 1 else 'the'} other."
-    return f"{text}, significantly better than {worse} of the {len(others)} others."
+        return text + plural(
+            ", but not significantly better than the other.",
+            ", but not significantly better than any other.",
+            len(others),
+        )
+    return text + _(", significantly better than {worse} of the {others} others.", worse=worse, others=len(others))
 
 
 @dataclass(frozen=True)
@@ -115,7 +129,11 @@ def curves(runs: Sequence[RunReport]) -> Chart | None:
     histories = {run.name: run.history for run in runs if run.history}
     if not histories:
         return None
-    told = f"Validation accuracy of {len(histories)} runs over their epochs"
+    told = plural(
+        "Validation accuracy of {count} run over its epochs",
+        "Validation accuracy of {count} runs over their epochs",
+        len(histories),
+    )
     return inline_images.chart(charts.compare_accuracies(histories), "runs", told)
 
 

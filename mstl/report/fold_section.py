@@ -7,6 +7,7 @@ from mstl.report import verdict
 from mstl.report.calibration_section import calibration
 from mstl.report.class_tables import matrix
 from mstl.report.plots.style import share
+from mstl.runtime.language import translated as _
 
 CONFUSIONS = 10
 
@@ -33,21 +34,28 @@ def told(folds: FoldEvaluation) -> str:
     """How it was done, and how far the folds differ, in sentences."""
     evaluation, (low, high) = folds.evaluation, folds.interval
     shares = [correct / total for correct, total in folds.by_fold if total]
-    text = (
-        f"All {evaluation.total:,} training and validation images were dealt out to {folds.count} folds; about each "
-        "fold, a head was asked that had been solved for on the features of the others. "
-        f"Right are {evaluation.correct:,}, {share(evaluation.accuracy)} (95% interval {share(low)} to {share(high)}); "
-        f"by fold {share(min(shares))} to {share(max(shares))}, with a standard deviation of "
-        f"{100 * folds.spread:.1f} points. "
+    text = _(
+        "All {total:,} training and validation images were dealt out to {folds} folds; about each fold, a head was "
+        "asked that had been solved for on the features of the others. Right are {correct:,}, {accuracy} (95% interval "
+        "{low} to {high}); by fold {least} to {most}, with a standard deviation of {spread:.1f} points. ",
+        total=evaluation.total,
+        folds=folds.count,
+        correct=evaluation.correct,
+        accuracy=share(evaluation.accuracy),
+        low=share(low),
+        high=share(high),
+        least=share(min(shares)),
+        most=share(max(shares)),
+        spread=100 * folds.spread,
     )
-    text += verdict.confused(evaluation)[0].upper() + verdict.confused(evaluation)[1:] + "."
+    text += _("{sentence}.", sentence=verdict.confused(evaluation)[0].upper() + verdict.confused(evaluation)[1:])
     if folds.num_groups < evaluation.total:
-        text += f" The images are {folds.num_groups:,} pictures or groups, none of which was divided."
+        text += _(" The images are {count:,} pictures or groups, none of which was divided.", count=folds.num_groups)
     if folds.unlearnt:
-        text += (
-            f" {folds.unlearnt:,} of them are of a class that no other picture or group has, which their heads could "
-            "not know."
+        text += _(
+            " {count:,} of them are of a class that no other picture or group has, which their heads could not know.",
+            count=folds.unlearnt,
         )
     if folds.doubt:
-        text += f" The figures may flatter, as {folds.doubt}."
+        text += _(" The figures may flatter, as {doubt}.", doubt=folds.doubt)
     return text

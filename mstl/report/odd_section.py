@@ -9,6 +9,7 @@ from mstl.evaluation.class_outliers import class_outliers
 from mstl.evaluation.feature_sample import featured_part
 from mstl.evaluation.metrics import Evaluation
 from mstl.files import encodable
+from mstl.runtime.language import translated as _
 
 if TYPE_CHECKING:
     from mstl.data.dataset import ImageSet
@@ -41,7 +42,7 @@ def far_images(evaluation: Evaluation) -> list[list[Any]]:
 def odd_section(noted: Sequence[Sequence[Any]], far: Sequence[Sequence[Any]]) -> dict[str, Any]:
     """The same as a page shows it: each kind in words, with names of files instead of paths."""
     return {
-        "noted": [(ODD[word], count, [Path(path).name for path in paths]) for word, count, paths in noted],
+        "noted": [(_(ODD[word]), count, [Path(path).name for path in paths]) for word, count, paths in noted],
         "far": [(Path(path).name, name, distance, usual) for path, name, distance, usual in far[:FARTHEST]],
         "far_count": len(far),
     }

@@ -11,6 +11,7 @@ from mstl.errors import MstlError
 from mstl.evaluation.metrics import Evaluation
 from mstl.files import write_json
 from mstl.report.plots.style import share
+from mstl.runtime.language import translated as _
 
 if TYPE_CHECKING:
     from mstl.evaluation.fold_evaluation import FoldEvaluation
@@ -134,12 +135,17 @@ def quote_of_folds(folds: "FoldEvaluation", is_solved: bool) -> str:
     """The accuracy of a cross-validation as the figure to quote, and of which heads it is."""
     low, high = folds.interval
     correct, total = folds.evaluation.correct, folds.evaluation.total
-    text = (
-        f"Right on {correct:,} of all {total:,} training and validation images, each by a head that has seen neither "
-        f"it nor a version of it: {share(correct / total)} (95% interval {share(low)} to {share(high)})"
+    text = _(
+        "Right on {correct:,} of all {total:,} training and validation images, each by a head that has seen neither it "
+        "nor a version of it: {accuracy} (95% interval {low} to {high})",
+        correct=correct,
+        total=total,
+        accuracy=share(correct / total),
+        low=share(low),
+        high=share(high),
     )
-    text += f" may flatter, as {folds.doubt}." if folds.doubt else " is the figure to quote."
-    return text if is_solved else f"{text} These heads are solved for; the one of this run was trained in steps."
+    text += _(" may flatter, as {doubt}.", doubt=folds.doubt) if folds.doubt else _(" is the figure to quote.")
+    return text if is_solved else text + _(" These heads are solved for; the one of this run was trained in steps.")
 
 
 def what_to_quote(
@@ -162,21 +168,30 @@ def what_to_quote(
         return quote_of_folds(folds, is_solved)
     if test is not None:
         low, high = test.interval
-        return (
-            f"Right on {test.correct:,} of {test.total:,} test images, by which nothing was chosen: "
-            f"{share(test.accuracy)} (95% interval {share(low)} to {share(high)}) is the figure to quote."
+        return _(
+            "Right on {correct:,} of {total:,} test images, by which nothing was chosen: {accuracy} (95% interval "
+            "{low} to {high}) is the figure to quote.",
+            correct=test.correct,
+            total=test.total,
+            accuracy=share(test.accuracy),
+            low=share(low),
+            high=share(high),
         )
-    chosen = (
-        "The best epoch and the temperature were chosen on these same images, so that this figure flatters a little"
-    )
     if is_solved:
-        chosen = "Of the model, only the temperature was fitted on these same images, which leaves this figure as it is"
+        chosen = _(
+            "Of the model, only the temperature was fitted on these same images, which leaves this figure as it is"
+        )
+    else:
+        chosen = _(
+            "The best epoch and the temperature were chosen on these same images, so that this figure flatters a little"
+        )
     if test_images:
-        return (
-            f"{chosen}; the {test_images:,} test images have not been evaluated: `mstl evaluate --split test` does so."
+        return chosen + _(
+            "; the {count:,} test images have not been evaluated: `mstl evaluate --split test` does so.",
+            count=test_images,
         )
     if validated_on == "test":
-        return f"{chosen}: they are the test images, as the data has no others to validate on."
+        return chosen + _(": they are the test images, as the data has no others to validate on.")
     if is_solved:
-        return f"{chosen}."
-    return f"{chosen}; with a test part (test/ beside train/ and val/), there would be one to quote."
+        return _("{sentence}.", sentence=chosen)
+    return chosen + _("; with a test part (test/ beside train/ and val/), there would be one to quote.")

@@ -13,6 +13,8 @@ from markupsafe import Markup
 import mstl
 from mstl.report.plots.style import share
 from mstl.runtime.durations import in_words
+from mstl.runtime.language import CHINESE, language, plural
+from mstl.runtime.language import translated as _
 
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # the last ones turn text around
 DASH = "\N{EN DASH}"
@@ -33,6 +35,7 @@ def render_page(template: str, **values: Any) -> str:
         script=Markup(script),
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         version=mstl.__version__,
+        language="zh-CN" if language() == CHINESE else "en",
     )
 
 
@@ -60,12 +63,18 @@ def environment() -> jinja2.Environment:
     made.filters |= {
         "count": "{:,}".format,
         "decimal": decimal,
-        "duration": in_words,
+        "duration": duration,
         "setting": setting,
         "share": share,
         "sort_key": sort_key,
     }
+    made.globals |= {"_": _, "plural": plural, "markup": markup}
     return made
+
+
+def markup(message: str, /, **values: object) -> Markup:
+    """A message with elements in it, translated, and filled in with values that are escaped."""
+    return Markup(_(message)).format(**{name: printable(value) for name, value in values.items()})
 
 
 def resource(filename: str) -> str:
@@ -86,8 +95,14 @@ def setting(value: object) -> str:
     if value is None or value == "":
         return DASH
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return _("yes") if value else _("no")
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float, decimals: int = 0) -> str:
+    """A duration as :func:`in_words` has it, with units of the language."""
+    units = {"h": _("h"), "min": _("min"), "s": _("s")}
+    return re.sub("h|min|s", lambda match: units[match[0]], in_words(seconds, decimals))
 
 
 def decimal(value: float) -> str:

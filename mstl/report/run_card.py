@@ -17,6 +17,7 @@ from mstl.report.rendering import decimal
 from mstl.report.run_facts import UNKNOWN, Fact, about, data_name
 from mstl.report.run_page import cost, is_solved
 from mstl.report.run_report import RunReport
+from mstl.runtime.language import in_english
 
 NAME = "MODEL_CARD.md"
 NAMED = 12  # classes in the first sentence
@@ -36,7 +37,16 @@ print(predictor(["image.jpg"]))
 
 
 def write_card(path: str | os.PathLike[str], run: RunReport) -> None:
-    """Write the card of a run in Markdown, with the YAML of Hugging Face's model cards in front, atomically."""
+    """Write the card of a run in Markdown, with the YAML of Hugging Face's model cards in front, atomically.
+
+    It is in English, in any language: programs read it, and people all over the world.
+    """
+    with in_english():
+        write_text(path, "\n\n".join(parts_of(run)) + "\n")
+
+
+def parts_of(run: RunReport) -> list[str]:
+    """The parts of the card."""
     parts = [front_matter(metadata(run)), f"# {escaped(run.name)}", introduction(run)]
     sections = {
         "What it is": "\n".join(row_of(fact) for fact in about(run)),
@@ -47,8 +57,7 @@ def write_card(path: str | os.PathLike[str], run: RunReport) -> None:
         "Limits": "\n".join(f"- {limit}" for limit in limits(run)),
         "What it cost to make": escaped(cost(run)["spent"] or UNKNOWN),
     }
-    parts += [f"## {title}\n\n{text}" for title, text in sections.items()]
-    write_text(path, "\n\n".join(parts) + "\n")
+    return parts + [f"## {title}\n\n{text}" for title, text in sections.items()]
 
 
 def metadata(run: RunReport) -> dict[str, Any]:

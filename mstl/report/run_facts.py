@@ -16,6 +16,8 @@ from mstl.data.manifest import NAME, Manifest
 from mstl.errors import MstlError
 from mstl.report.plots.style import share
 from mstl.report.quotable import Quotable, TestDetails, read_details
+from mstl.runtime.language import plural
+from mstl.runtime.language import translated as _
 
 if TYPE_CHECKING:
     from mstl.models.weights_source import WeightsSource
@@ -108,23 +110,31 @@ def read_weights(values: Mapping[str, Any] | None) -> "WeightsSource | None":
 def about(run: "RunReport") -> list[Fact]:
     """What the model of a run is and of what it was made, row by row."""
     facts, size = run.facts, run.image_size or run.config.get("image_size")
-    pixels = f"{size} x {size} pixels" if size else f"size {UNKNOWN}"
-    left_out = UNKNOWN if facts.left_out is None else f"{facts.left_out:,} of the files, as they could not be used"
     return [
-        Fact("Architecture", run.model or UNKNOWN),
-        Fact("Its input", f"images in colour, {pixels}"),
-        Fact("Trained", trained(run)),
-        Fact("Started on", UNKNOWN if facts.date is None else f"{facts.date} (UTC)"),
-        Fact("Version of mstl", facts.mstl or UNKNOWN),
+        Fact(_("Architecture"), run.model or _(UNKNOWN)),
+        Fact(
+            _("Its input"),
+            _("images in colour, {side} x {side} pixels", side=size) if size else _("images in colour, size unknown"),
+        ),
+        Fact(_("Trained"), trained(run)),
+        Fact(_("Started on"), _(UNKNOWN) if facts.date is None else f"{facts.date} (UTC)"),
+        Fact(_("Version of mstl"), facts.mstl or _(UNKNOWN)),
         data_of(run),
-        Fact("Images", counted(run)),
-        Fact("Left out", "none of the files" if facts.left_out == 0 else left_out),
-        Fact("Split", split_of(run)),
-        Fact(f"SHA-256 of {NAME}", facts.manifest or UNKNOWN),
-        Fact("Licence of the images", UNKNOWN),
+        Fact(_("Images"), counted(run)),
+        Fact(_("Left out"), left_out(facts.left_out)),
+        Fact(_("Split"), split_of(run)),
+        Fact(_("SHA-256 of {file}", file=NAME), facts.manifest or _(UNKNOWN)),
+        Fact(_("Licence of the images"), _(UNKNOWN)),
         *about_weights(run),
-        Fact("Licence of this model", UNKNOWN),
+        Fact(_("Licence of this model"), _(UNKNOWN)),
     ]
+
+
+def left_out(count: int | None) -> str:
+    """How many files of the data were not used."""
+    if count is None:
+        return _(UNKNOWN)
+    return _("{count:,} of the files, as they could not be used", count=count) if count else _("none of the files")
 
 
 def trained(run: "RunReport") -> str:
@@ -132,13 +142,16 @@ def trained(run: "RunReport") -> str:
     config, epochs = run.config, len(run.history)
     freeze, later = config.get("freeze"), config.get("unfreeze_at")
     if freeze is None:
-        return UNKNOWN
-    whole = {"backbone": "the head alone", "none": "all layers", "BN": "all layers but the BatchNorms"}
-    layers = whole.get(freeze, f"what comes after {freeze}")
+        return _(UNKNOWN)
+    whole = {"backbone": _("the head alone"), "none": _("all layers"), "BN": _("all layers but the BatchNorms")}
+    layers = whole[freeze] if freeze in whole else _("what comes after {layer}", layer=freeze)
     if later and later <= epochs:
-        layers += f", from epoch {later} on all layers"
-    effort = "solved for" if config.get("optimizer") == "lbfgs" else f"{epochs} epoch{'s' * (epochs != 1)}"
-    return f"{layers}, {effort}; recipe {config.get('recipe') or UNKNOWN}"
+        layers += _(", from epoch {epoch} on all layers", epoch=later)
+    effort = (
+        _("solved for") if config.get("optimizer") == "lbfgs" else plural("{count} epoch", "{count} epochs", epochs)
+    )
+    recipe = config.get("recipe") or _(UNKNOWN)
+    return _("{layers}, {effort}; recipe {recipe}", layers=layers, effort=effort, recipe=recipe)
 
 
 def data_of(run: "RunReport") -> Fact:
@@ -148,56 +161,67 @@ def data_of(run: "RunReport") -> Fact:
     """
     data = run.config.get("data")
     if data == "demo":
-        return Fact("Data", f"demo: {demo.WHAT}")
+        return Fact(_("Data"), f"demo: {_(demo.WHAT)}")
     if data in known_datasets.KNOWN:
         known = known_datasets.KNOWN[data]
-        return Fact("Data", f"{data}: {known.what}", known.url)
-    return Fact("Data", f"{data_name(run)}; source unknown")
+        return Fact(_("Data"), f"{data}: {_(known.what)}", known.url)
+    return Fact(_("Data"), _("{name}; source unknown", name=data_name(run)))
 
 
 def data_name(run: "RunReport") -> str:
     """The last part of the path of a run's data, after that of its folder if it is a list."""
     if not run.config.get("data"):
-        return UNKNOWN
+        return _(UNKNOWN)
     path = Path(os.path.normpath(os.path.join(run.facts.directory or "", run.config["data"])))
     name = os.path.join(path.parent.name, path.name) if path.suffix.lower() in LIST_SUFFIXES else path.name
-    return name if name not in ("", "..") else UNKNOWN
+    return name if name not in ("", "..") else _(UNKNOWN)
 
 
 def counted(run: "RunReport") -> str:
     """How many images each part of the data has."""
-    train = UNKNOWN if run.train_count is None else f"{run.train_count:,}"
-    test = UNKNOWN if run.test_images is None else f"{run.test_images:,}"
-    total, classes = run.evaluation.total, len(run.evaluation.classes)
-    return f"{train} to train, {total:,} to validate and {test} to test on, of {classes:,} classes"
+    return _(
+        "{train} to train, {val:,} to validate and {test} to test on, of {classes:,} classes",
+        train=_(UNKNOWN) if run.train_count is None else f"{run.train_count:,}",
+        val=run.evaluation.total,
+        test=_(UNKNOWN) if run.test_images is None else f"{run.test_images:,}",
+        classes=len(run.evaluation.classes),
+    )
 
 
 def split_of(run: "RunReport") -> str:
     """How the validation images were chosen."""
     if run.validated_on == "split":
         part, seed = run.config.get("val_split"), run.config.get("seed")
-        drawn = f"{UNKNOWN if part is None else share(part)} of each class, drawn by seed {seed}"
-        return f"validation images: {drawn}; copies of a picture, exact or near, are on one side"
+        return _(
+            "validation images: {share} of each class, drawn by seed {seed}; copies of a picture, exact or near, are "
+            "on one side",
+            share=_(UNKNOWN) if part is None else share(part),
+            seed=seed,
+        )
     if run.validated_on == "test":
-        return "validation images: the test part that the data came with, as it has no other"
+        return _("validation images: the test part that the data came with, as it has no other")
     if run.validated_on == "val":
         val = run.config.get("val")
-        return f"validation images: {os.path.basename(val) if val else 'those that the data came with'}"
-    return UNKNOWN
+        if val:
+            return _("validation images: {name}", name=os.path.basename(val))
+        return _("validation images: those that the data came with")
+    return _(UNKNOWN)
 
 
 def about_weights(run: "RunReport") -> list[Fact]:
     """The pretrained weights: which, whose, and by which licence."""
     weights = run.facts.weights
     if weights is None:
-        return [Fact("Pretrained weights", run.weights or UNKNOWN), Fact("Licence of the weights", UNKNOWN)]
-    rows = [Fact("Pretrained weights", str(weights))]
+        rows = [Fact(_("Pretrained weights"), run.weights or _(UNKNOWN))]
+        return [*rows, Fact(_("Licence of the weights"), _(UNKNOWN))]
+    rows = [Fact(_("Pretrained weights"), str(weights))]
     if not weights.file:
         return rows
     from mstl.models.pretrained import TABLE  # loads MindSpore
 
     entry = next((entry for entry in TABLE if entry.name == weights.tag), None)
     if entry is None:
-        return [*rows, Fact("Source of the weights", UNKNOWN), Fact("Licence of the weights", UNKNOWN)]
-    licence = entry.licence or f"{UNKNOWN}: none is stated where they are published"
-    return [*rows, Fact("Source of the weights", entry.source, entry.url), Fact("Licence of the weights", licence)]
+        return [*rows, Fact(_("Source of the weights"), _(UNKNOWN)), Fact(_("Licence of the weights"), _(UNKNOWN))]
+    licence = entry.licence or _("unknown: none is stated where they are published")
+    source = Fact(_("Source of the weights"), entry.source, entry.url)
+    return [*rows, source, Fact(_("Licence of the weights"), licence)]

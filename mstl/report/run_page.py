@@ -21,10 +21,11 @@ from mstl.report.odd_section import odd_section
 from mstl.report.plots import charts
 from mstl.report.plots.style import MARK, new_figure
 from mstl.report.quotable import SMALL, what_to_quote
-from mstl.report.rendering import render_page
+from mstl.report.rendering import duration, render_page
 from mstl.report.run_facts import about
 from mstl.report.run_report import RunReport, WorstImages
-from mstl.runtime.durations import in_words
+from mstl.runtime.language import plural
+from mstl.runtime.language import translated as _
 
 PARTS = {  # of what a run costs, as the page calls them
     "scan": "Scan of the data",
@@ -68,8 +69,7 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
 
 def headline(run: RunReport) -> dict[str, Any]:
     """The run's name, the verdict, and metrics."""
-    epochs = f"{len(run.history)} epoch{'s' * (len(run.history) != 1)}"
-    effort = "head solved for" if is_solved(run) else epochs
+    effort = _("head solved for") if is_solved(run) else plural("{count} epoch", "{count} epochs", len(run.history))
     return {
         "name": run.name,
         "verdict": verdict.verdict(run.evaluation, run.warnings),
@@ -81,9 +81,9 @@ def headline(run: RunReport) -> dict[str, Any]:
         "quotes_test": run.test is not None and (run.folds is None or run.test.total >= SMALL),
         "test_images": run.test_images,
         "evaluation": run.evaluation,
-        "train_count": "unknown" if run.train_count is None else f"{run.train_count:,}",
+        "train_count": _("unknown") if run.train_count is None else f"{run.train_count:,}",
         "model": run.model,
-        "effort": effort if run.seconds is None else f"{effort} in {in_words(run.seconds)}",
+        "effort": effort if run.seconds is None else _("{effort} in {time}", effort=effort, time=duration(run.seconds)),
     }
 
 
@@ -110,7 +110,11 @@ def weight_decays(run: RunReport) -> list[Chart]:
         return []
     figure, chosen = new_figure(4.6, 3.3), run.config["weight_decay"]
     charts.draw_weight_decays(figure.subplots(), run.trials, chosen)
-    told = f"Loss on held-out training images over {len(run.trials)} weight decays; chosen: {chosen:.2g}"
+    told = _(
+        "Loss on held-out training images over {count} weight decays; chosen: {chosen:.2g}",
+        count=len(run.trials),
+        chosen=chosen,
+    )
     return [inline_images.chart(figure, "decays", told)]
 
 
@@ -125,16 +129,14 @@ def training_curves(run: RunReport) -> list[Chart]:
     charts.draw_losses(losses.subplots(), run.history)
     charts.draw_accuracy(accuracy.subplots(), run.history, run.evaluation.total, run.config.get("best"))
     last = run.history[-1]
-    told = (
-        f"Loss over {len(run.history)} epochs: at the end {last['train_loss']:.3f} in training, "
-        f"{last['val_loss']:.3f} in validation"
+    lost = _(
+        "Loss over {epochs} epochs: at the end {train:.3f} in training, {val:.3f} in validation",
+        epochs=len(run.history),
+        train=last["train_loss"],
+        val=last["val_loss"],
     )
-    return [
-        inline_images.chart(losses, "loss", told),
-        inline_images.chart(
-            accuracy, "accuracy", f"Accuracy: best {best['val_accuracy']:.3f} in epoch {best['epoch']}"
-        ),
-    ]
+    right = _("Accuracy: best {best:.3f} in epoch {epoch}", best=best["val_accuracy"], epoch=best["epoch"])
+    return [inline_images.chart(losses, "loss", lost), inline_images.chart(accuracy, "accuracy", right)]
 
 
 def worst_images(evaluation: Evaluation, worst: WorstImages, missing: Container[str]) -> dict[str, Any]:
@@ -185,19 +187,23 @@ def cost(run: RunReport) -> dict[str, Any]:
         return {"parts": [], "spent": ""}
     seconds = run.cost["seconds"]
     parts = [
-        (name, in_words(seconds[part], 1), seconds[part]) if part in seconds else (name, "not known yet", np.nan)
+        (_(name), duration(seconds[part], 1), seconds[part])
+        if part in seconds
+        else (_(name), _("not known yet"), np.nan)
         for part, name in PARTS.items()
     ]
-    total = f"{in_words(sum(seconds.values()), 1)} {'in all' if 'page' in seconds else 'without this page'}"
+    total = duration(sum(seconds.values()), 1)
+    told = _("{time} in all", time=total) if "page" in seconds else _("{time} without this page", time=total)
     if run.cost["sessions"] > 1:
-        total += f", in {run.cost['sessions']} sessions"
-    told = [total]
+        told += _(", in {count} sessions", count=run.cost["sessions"])
     if run.cost["peak_memory_bytes"]:
-        told.append(f"at most {run.cost['peak_memory_bytes'] / 1e9:.1f} GB of memory")
+        told += _("; at most {memory:.1f} GB of memory", memory=run.cost["peak_memory_bytes"] / 1e9)
     if run.cost["images_per_second"]:
-        told.append(f"features of {run.cost['images_per_second']:,.0f} images a second")
-    told.append(f"on {run.cost['device']}" + (f", engine {run.engine}" if run.engine else ""))
-    return {"parts": parts, "spent": "; ".join(told) + "."}
+        told += _("; features of {speed:,.0f} images a second", speed=run.cost["images_per_second"])
+    told += _("; on {device}", device=run.cost["device"])
+    if run.engine:
+        told += _(", engine {engine}", engine=run.engine)
+    return {"parts": parts, "spent": _("{sentence}.", sentence=told)}
 
 
 def checkpoint_paths(checkpoint: str | os.PathLike[str]) -> dict[str, str]:

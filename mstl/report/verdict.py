@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from mstl.evaluation.metrics import Evaluation
 from mstl.report.plots.style import share
+from mstl.runtime.language import plural
+from mstl.runtime.language import translated as _
 
 
 def verdict(evaluation: Evaluation, warnings: Sequence[str] = ()) -> str:
@@ -18,26 +20,38 @@ def verdict(evaluation: Evaluation, warnings: Sequence[str] = ()) -> str:
         warnings: What is wrong with the data, one text each.
     """
     low, high = evaluation.interval
-    text = (
-        f"Right on {evaluation.correct:,} of {evaluation.total:,} validation images, {share(evaluation.accuracy)} "
-        f"(95% interval {share(low)} to {share(high)}); {confused(evaluation)}"
+    text = _(
+        "Right on {correct:,} of {total:,} validation images, {accuracy} (95% interval {low} to {high}); {confused}",
+        correct=evaluation.correct,
+        total=evaluation.total,
+        accuracy=share(evaluation.accuracy),
+        low=share(low),
+        high=share(high),
+        confused=confused(evaluation),
     )
     if warnings:
-        text += f"; {len(warnings):,} data warning{'s make' if len(warnings) > 1 else ' makes'} this doubtful"
-    return text + "."
+        text += plural(
+            "; {count:,} data warning makes this doubtful",
+            "; {count:,} data warnings make this doubtful",
+            len(warnings),
+        )
+    return _("{sentence}.", sentence=text)
 
 
 def confused(evaluation: Evaluation) -> str:
     """The most frequent confusion, as part of a sentence."""
     pairs = most_confused(evaluation, 2)
     if not pairs:
-        return "no image is taken for another class"
+        return _("no image is taken for another class")
     first = pairs[0]
     if first.count == 1 and len(pairs) > 1:
-        return "no two classes are confused more than once"
-    return (
-        f"the most frequent confusion is “{first.own}” taken for “{first.predicted}” "
-        f"({first.count:,} of {first.total:,})"
+        return _("no two classes are confused more than once")
+    return _(
+        "the most frequent confusion is “{own}” taken for “{predicted}” ({count:,} of {total:,})",
+        own=first.own,
+        predicted=first.predicted,
+        count=first.count,
+        total=first.total,
     )
 
 
@@ -76,20 +90,28 @@ def against_guessing(evaluation: Evaluation) -> str:
     support = evaluation.support
     name, guessed = evaluation.classes[support.argmax()], support.max() / evaluation.total
     if evaluation.interval[0] <= guessed:
-        return f"This is not significantly better than always answering “{name}”, which is right for {share(guessed)}."
-    return f"Always answering “{name}” would be right for {share(guessed)}."
+        return _(
+            "This is not significantly better than always answering “{name}”, which is right for {share}.",
+            name=name,
+            share=share(guessed),
+        )
+    return _("Always answering “{name}” would be right for {share}.", name=name, share=share(guessed))
 
 
 def about_calibration(evaluation: Evaluation) -> str:
     """One sentence: how sure the model is, beside how often it is right."""
     confidence = float(evaluation.confidences.mean())
     low, high = evaluation.interval
-    text = (
-        f"Its answers have a probability of {share(confidence)} on average, and {share(evaluation.accuracy)} are right"
+    text = _(
+        "Its answers have a probability of {confidence} on average, and {accuracy} are right",
+        confidence=share(confidence),
+        accuracy=share(evaluation.accuracy),
     )
     if confidence > high:
-        return f"{text}: it is too sure of itself."
-    return f"{text}: it is right more often than it says." if confidence < low else f"{text}."
+        text += _(": it is too sure of itself")
+    elif confidence < low:
+        text += _(": it is right more often than it says")
+    return _("{sentence}.", sentence=text)
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[int, int, float]:

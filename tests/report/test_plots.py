@@ -15,7 +15,8 @@ from PIL import Image
 from mstl.evaluation.metrics import Evaluation
 from mstl.report import plots
 from mstl.report.plots import charts, fonts, grids
-from mstl.report.plots.style import columns, label, share
+from mstl.report.plots.style import label, share
+from mstl.runtime.wide_text import columns
 from tests.conftest import COLORS, write_photo
 
 HISTORY = [

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from mstl.evaluation.metrics import Evaluation
 from mstl.report.plots.fonts import legible
-from mstl.report.plots.style import columns, label, new_figure
+from mstl.report.plots.style import label, new_figure
+from mstl.runtime.wide_text import columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from mstl.evaluation.metrics import Evaluation
 from mstl.report.plots.charts import sign
 from mstl.report.plots.fonts import legible
-from mstl.report.plots.style import WRONG, columns, label, new_figure
+from mstl.report.plots.style import WRONG, label, new_figure
+from mstl.runtime.wide_text import columns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,11 +1,11 @@
 """What all plots share: colours that everybody can tell apart, sizes, labels, and how a plot is written."""
 
 import os
-import unicodedata
 from typing import TYPE_CHECKING
 
 from mstl.files import atomic_path
 from mstl.report.plots.fonts import drawable
+from mstl.runtime.wide_text import columns
 
 if TYPE_CHECKING:  # matplotlib is loaded only when something is drawn
     from matplotlib.figure import Figure
@@ -51,11 +51,6 @@ def label(name: str, width: int = 24) -> str:
             break
         end = character + end
     return f"{start}\N{HORIZONTAL ELLIPSIS}{end}"
-
-
-def columns(text: str) -> int:
-    """How many columns a text takes: one for a character, two for a wide one."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def share(value: float) -> str:

@@ -32,16 +32,17 @@ function order(column, numeric, sign) {
 function makeCopyable(block) {
   const button = block.querySelector("button");
   const text = block.querySelector("code");
+  const name = button.textContent;
   button.hidden = false;
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(text.textContent);
-      button.textContent = "Copied";
+      button.textContent = button.dataset.copied;
     } catch {
       getSelection().selectAllChildren(text); // a page may not always write to the clipboard: Ctrl-C does the rest
-      button.textContent = "Selected";
+      button.textContent = button.dataset.selected;
     }
-    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    setTimeout(() => { button.textContent = name; }, 1500);
   });
 }
 
