@@ -38,18 +38,35 @@ def keep(source, name, width=WIDTH):
 
 
 def of_commands(demo):
-    """What the commands draw of a model of the demo that makes some mistakes."""
-    mstl("train", "--data", demo, "--model", "resnet18", "--weights", "mstl", "--folds", "5", "--out", "run")
-    mstl("visualize", "run/best.ckpt", "--n", "8", "--seed", "3", "--no-show")
-    keep("run/predictions.png", "predictions.png")
-    keep("run/curves.png", "weight_decays.png", 600)
-    for kind in ("features", "confusion", "gradcam"):
-        mstl("visualize", "run/best.ckpt", "--kind", kind, "--n", "8", "--out", f"{kind}.png", "--no-show")
-        keep(f"{kind}.png", f"{kind}.png", WIDTH if kind == "gradcam" else 600)
-    mstl("evaluate", "run/best.ckpt")
-    keep("run/evaluation/reliability.png", "reliability.png", 600)
+    """What the commands draw of two models of the demo, of which the second one makes some mistakes."""
+    model = ("--data", demo, "--model", "resnet18", "--weights", "mstl")
+    mstl("train", *model, "--out", "good")
+    mstl("visualize", "good/best.ckpt", "--kind", "gradcam", "--n", "8", "--out", "gradcam.png", "--no-show")
+    keep("gradcam.png", "gradcam.png")
     mstl("data", "preview", demo, "--augment", "light", "--out", "preview.png")
     keep("preview.png", "preview.png")
+    mstl("train", *model, "--image-size", "64", "--folds", "5", "--out", "run")
+    mstl("evaluate", "run/best.ckpt")
+    keep("run/evaluation/reliability.png", "reliability.png", 600)
+    keep("run/curves.png", "weight_decays.png", 600)
+    for kind in ("features", "confusion"):
+        mstl("visualize", "run/best.ckpt", "--kind", kind, "--out", f"{kind}.png", "--no-show")
+        keep(f"{kind}.png", f"{kind}.png", 600)
+
+
+def of_predictions():
+    """The predictions of a model, drawn with the first seed by which one wrong one is among them."""
+    from mstl import Predictor
+
+    evaluation, count = Predictor("run/best.ckpt").evaluate(), 8
+    wrong = evaluation.predictions != evaluation.labels
+
+    def wrong_ones(seed):
+        return wrong[np.random.default_rng(seed).permutation(evaluation.total)[:count]].sum()
+
+    seed = next(seed for seed in range(1000) if wrong_ones(seed) == 1)
+    mstl("visualize", "run/best.ckpt", "--n", str(count), "--seed", str(seed), "--no-show")
+    keep("run/predictions.png", "predictions.png")
 
 
 def of_folds():
@@ -67,7 +84,7 @@ def of_folds():
     accuracies = [np.mean(right[fold]) for fold in sorted(right)]
     axes.plot(accuracies, range(1, len(accuracies) + 1), "o", color=WRONG, label="one fold")
     axes.set(xlabel="accuracy", ylabel="fold", yticks=range(1, len(accuracies) + 1))
-    axes.xaxis.set_major_formatter(plt.FuncFormatter(lambda value, _: f"{value:.0%}"))
+    axes.xaxis.set_major_formatter(plt.FuncFormatter(lambda value, _: f"{value:.1%}"))
     axes.invert_yaxis()
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.35), ncols=3, fontsize=8, frameon=False)
     figure.savefig("folds.png", dpi=130)
@@ -75,24 +92,24 @@ def of_folds():
 
 
 def of_distances(demo):
-    """Distances of images whose kind a model knows, and of those whose kind it has never seen."""
+    """Distances of new images of the kinds that a model knows, and of a kind that it has never seen."""
     from mstl import Predictor
-    from mstl.data.load_data import load_data
 
     paths = sorted(demo.glob("*/*/*.jpg"))
+    others = [path for path in paths if path.parent.name == UNKNOWN]
+    known = [path for path in paths if path not in others]
+    new = [path for path in known if path.parts[-3] == "train" and path.stem >= "25"]  # of the known kinds
     with open("four.csv", "w", encoding="utf-8") as file:
         file.write("path,label,split\n")
-        file.writelines(
-            f"{path},{path.parent.name},{path.parts[-3]}\n" for path in paths if path.parent.name != UNKNOWN
-        )
-    mstl("train", "--data", "four.csv", "--out", "four", "--no-report")
+        file.writelines(f"{path},{path.parent.name},{path.parts[-3]}\n" for path in known if path not in new)
+    mstl("train", "--data", "four.csv", "--image-size", "128", "--out", "four", "--no-report")
     predictor = Predictor("four/best.ckpt")
-    known = predictor.rejector.distances(predictor.evaluate().features)
-    with open("unknown.csv", "w", encoding="utf-8") as file:
-        kind = predictor.classes[0]  # a label is needed, and makes no difference
-        file.write("path,label\n")
-        file.writelines(f"{path},{kind}\n" for path in paths if path.parent.name == UNKNOWN)
-    unknown = predictor.rejector.distances(predictor.evaluate_images(load_data("unknown.csv")).features)
+
+    def distances(images):
+        features = [predictor.answers(pixels)[1] for _, _, pixels in predictor.prepared(images, 20)]
+        return predictor.rejector.distances(np.concatenate(features))
+
+    known, unknown = distances(new), distances(others)
     limit = predictor.rejector.distance_limit
     bins = np.linspace(0, 1.1 * max(known.max(), unknown.max()), 40)
     figure, axes = plt.subplots(figsize=(5, 2.8), layout="constrained")
@@ -136,7 +153,7 @@ def of_pages(demo):
 
     from tests.chromium import CHROMIUM
 
-    served = [sys.executable, "-m", "mstl", "serve", "run/best.ckpt", "--port", str(PORT)]
+    served = [sys.executable, "-m", "mstl", "serve", "good/best.ckpt", "--port", str(PORT)]
     with subprocess.Popen(served, stdout=subprocess.PIPE, text=True) as server, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1100, "height": 800})
@@ -163,6 +180,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         of_commands(demo)
+        of_predictions()
         of_folds()
         of_distances(demo)
         of_pages(demo)
