@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -118,7 +118,11 @@ def why_refused(checked: CheckedDataset) -> str:
 
 
 def divided(
-    checked: CheckedDataset, val_split: float = 0.2, seed: int = 1, warnings: tuple[str, ...] = ()
+    checked: CheckedDataset,
+    val_split: float = 0.2,
+    seed: int = 1,
+    warnings: tuple[str, ...] = (),
+    parts: Mapping[str, str] | None = None,
 ) -> DataSplits:
     """The splits of a checked dataset; what it has none of is split off the images to train on.
 
@@ -126,6 +130,8 @@ def divided(
         checked: The dataset.
         val_split, seed: See :func:`load_data`.
         warnings: What is wrong with it, for people who look at the run later.
+        parts: The split of contents, by digest, that an earlier run used: what it split off to validate on is so again,
+            all else trained on. None to split anew.
 
     Raises:
         MstlError: A split has no images, there are fewer than two classes, those of the splits do not match, or no
@@ -139,7 +145,10 @@ def divided(
     classes = ordered_classes(found.train, {sample.label for sample in samples})
     test = None if found.test is None else held_out_set(found.test, checked.usable["test"], classes)
     if found.val is None:
-        samples, held_out = split_samples(samples, checked.groups, val_split, seed, found.train.where)
+        if parts is None:
+            samples, held_out = split_samples(samples, checked.groups, val_split, seed, found.train.where)
+        else:
+            samples, held_out = split_as_before(samples, parts, found.train.where)
         train = ImageSet(samples, classes, None, warnings, left_out, groups_of(samples, checked))
         val_set = ImageSet(held_out, classes, None, warnings, groups=groups_of(held_out, checked))
         return DataSplits(train, val_set, test, "split")
@@ -148,6 +157,21 @@ def divided(
     val_set = held_out_set(found.val, checked.usable["val"], classes)
     val_set = replace(val_set, groups=groups_of(val_set.samples, checked))
     return DataSplits(train, val_set, test, "test" if found.val_is_test else "val")
+
+
+def split_as_before(
+    samples: Sequence[Sample], parts: Mapping[str, str], where: Path
+) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """Samples to train on, and those whose content is validated on by ``parts`` of :func:`divided`.
+
+    Raises:
+        MstlError: None is.
+    """
+    named = [replace(sample, split="val" if parts.get(sample.digest) == "val" else "train") for sample in samples]
+    train, val = (tuple(sample for sample in named if sample.split == name) for name in ("train", "val"))
+    if not val:
+        raise MstlError(f"none of the images that the run was validated on is left in {where}")
+    return train, val
 
 
 def groups_of(samples: Sequence[Sample], checked: CheckedDataset) -> tuple[int, ...]:

@@ -32,6 +32,7 @@ class Applied:
         lists: The new lists that were written, or removed.
         problems: What was not done and why, a line each.
         finished: "apply" or "undo" if one that had been interrupted was finished first; else "".
+        written: Lists that were not written, as they are there already.
     """
 
     done: tuple[Decision, ...] = ()
@@ -39,6 +40,7 @@ class Applied:
     lists: tuple[Path, ...] = ()
     problems: tuple[str, ...] = ()
     finished: str = ""
+    written: tuple[Path, ...] = ()
 
 
 def apply(source: ReviewSource) -> Applied:
@@ -60,7 +62,7 @@ def apply(source: ReviewSource) -> Applied:
         lists = tuple(plan.folder / path for path in plan.lists)
         if plan.moves or plan.lists:
             problems += carry_out(log, plan)
-    return Applied(tuple(plan.done), len(plan.moves), lists, tuple(problems), finished)
+    return Applied(tuple(plan.done), len(plan.moves), lists, tuple(problems), finished, tuple(plan.written))
 
 
 def carry_out(log: DecisionLog, plan: MovesPlan) -> list[str]:

@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from mstl.data.samples import stamp
 from mstl.files import digest
 from mstl.review.decisions import Decision
 from mstl.review.journal import Move
-from mstl.review.new_list import free_path, new_list
+from mstl.review.new_list import NewList
 from mstl.review.review_data import ReviewData
 from mstl.review.standing import HIDDEN, Image
 
@@ -26,6 +26,7 @@ class MovesPlan:
     Attributes:
         folder: That folder, without links on the way.
         moves, folders, lists: See :class:`mstl.review.journal.Journal`.
+        written: New lists that are there already, just as they would be written.
         done: The decisions that are carried out.
         problems: Why others are not, a line each.
     """
@@ -34,6 +35,7 @@ class MovesPlan:
     moves: list[Move] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     lists: dict[str, str] = field(default_factory=dict)
+    written: list[Path] = field(default_factory=list)
     done: list[Decision] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     _taken: dict[Path, set[str]] = field(default_factory=dict)
@@ -103,20 +105,53 @@ def plan_moves(review: ReviewData, decisions: Iterable[Decision]) -> MovesPlan:
         if split.folder is not None:
             whole = review.log.folder if lies_in(split.folder, review.log.folder) else split.folder
             plan.move(image, decision, split, whole)
+    for new, here in new_lists(review, pending):
+        written = new.written()
+        if written is not None:
+            plan.written.append(written)
+            continue
+        new.refuse_misread()
+        file = new.free_path()
+        plan.lists[plan._relative(Path(os.path.realpath(file.parent), file.name))] = new.text
+        plan.done += here.values()
+    plan.problems += copies_left(review, pending, standing.decided)
+    return plan
+
+
+def new_lists(review: ReviewData, pending: Mapping[Image, Decision]) -> Iterator[tuple[NewList, dict[Image, Decision]]]:
+    """What becomes of each list in which something is decided otherwise, with the decisions about its images.
+
+    Args:
+        review: The images.
+        pending: The decisions that are to be carried out.
+
+    Raises:
+        MstlError: A list cannot be read any more.
+    """
+    splits = review.checked.found.splits
     for file in dict.fromkeys(split.where for split in splits.values() if split.folder is None):
-        own = [split for split in splits.values() if split.where == file]
-        here = {image: one for image, one in pending.items() if splits[image.split] in own}
+        here = {image: one for image, one in pending.items() if splits[image.split].where == file}
         if here:
             labels = {(image.path, image.label): one.label for image, one in here.items()}
 
             def change(path: str, label: str, labels: dict[tuple[str, str], str] = labels) -> str:
                 return labels.get((path, label), label)
 
-            text = new_list(file, review.source.lists, change)
-            plan.lists[plan._relative(free_path(Path(os.path.realpath(file.parent), file.name)))] = text
-            plan.done += here.values()
-    plan.problems += copies_left(review, pending, standing.decided)
-    return plan
+            yield NewList.of(file, review.source.lists, change), here
+
+
+def unapplied(review: ReviewData, pending: Mapping[Image, Decision]) -> dict[Image, Decision]:
+    """The decisions that Apply has still to carry out: not those that a list beside the old one has already.
+
+    Args:
+        review: The images.
+        pending: See :attr:`mstl.review.standing.Standing.pending`.
+
+    Raises:
+        MstlError: A list cannot be read any more.
+    """
+    written = {image for new, here in new_lists(review, pending) if new.written() is not None for image in here}
+    return {image: one for image, one in pending.items() if image not in written}
 
 
 def unchanged(image: Image, problems: list[str]) -> bool:

@@ -22,7 +22,9 @@ from mstl.errors import MstlError
 from mstl.files import digest
 from mstl.review.decision_log import DecisionLog
 from mstl.review.decisions import VERDICTS, Decision
-from mstl.review.standing import Image, Standing
+from mstl.review.standing import Image, Standing, refuse_changed
+
+CHECKPOINT = "best.ckpt"
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,10 @@ class ReviewSource:
         Raises:
             MstlError: The run's config.json cannot be read.
         """
-        path = Path(os.path.expanduser(what))
-        run = path.parent if path.suffix == ".ckpt" else path
-        if not holds_run(run):
+        checkpoint = checkpoint_of(what)
+        if checkpoint is None:
             return cls(what, val, lists)
+        run = checkpoint.parent
         try:
             settings = json.loads((run / "config.json").read_text(encoding="utf-8"))
             directory = settings.get(RECORD, {}).get("directory")
@@ -76,6 +78,13 @@ class ReviewSource:
     def folder(self) -> Path:
         """The folder in which review.csv lies: that of the data, or of its list."""
         return self.where if self.where.is_dir() else self.where.parent
+
+
+def checkpoint_of(what: str) -> Path | None:
+    """The checkpoint of a run, where its folder or a checkpoint in it is given; None where data is."""
+    path = Path(what).expanduser()
+    checkpoint = path if path.suffix == ".ckpt" else path / CHECKPOINT
+    return checkpoint if holds_run(checkpoint.parent) else None
 
 
 class ReviewData:
@@ -147,15 +156,8 @@ class ReviewData:
             raise MstlError(f"the class {printable(label)!r} {reason}: give another")
         if label == image.label:
             decision, label = "keep", ""
-        self._refuse_changed(image)
+        refuse_changed(image)
         now = datetime.now(timezone.utc).isoformat(timespec="microseconds")
         taken = Decision(image.place, image.sha256, decision, image.label, label, now)
         self.log.add(taken)
         return taken
-
-    def _refuse_changed(self, image: Image) -> None:
-        now = stamp(image.path)
-        if now is None:
-            raise MstlError(f"{printable(image.path)} is not there any more: load the data again")
-        if not image.sha256 or (now != image.stamp and digest(image.path) != image.sha256):
-            raise MstlError(f"{printable(image.path)} has changed since it was shown: load the data again")

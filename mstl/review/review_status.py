@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from mstl.review.journal import latest
+from mstl.review.moves_plan import unapplied
 from mstl.review.review_data import ReviewData, ReviewSource
 
 
@@ -17,7 +18,8 @@ def status_lines(source: ReviewSource) -> list[str]:
     review = ReviewData(source)
     standing = review.standing()
     kinds = Counter(decision.decision for decision in standing.decided.values())
-    pending = Counter(decision.decision for decision in standing.pending.values())
+    left = unapplied(review, standing.pending)
+    pending = Counter(decision.decision for decision in left.values())
     counts = ", ".join(f"{kinds[kind]} {kind}" for kind in ("keep", "relabel", "exclude"))
     lines = [
         f"{len(review.images)} images, {len(standing.decided)} decided: {counts} ({review.log.path})",

@@ -16,10 +16,13 @@ from mstl.serving.problems import Problem
 from mstl.serving.request_bodies import Room
 from mstl.serving.review_desk import Desk
 from mstl.serving.review_items import ReviewItem
+from mstl.serving.review_training import ReviewTraining, training_routes
 from mstl.serving.serve_settings import ServeSettings
 
 
-def create_review_app(desk: Desk, name: str, settings: ServeSettings, explainer: Explainer | None = None) -> FastAPI:
+def create_review_app(
+    desk: Desk, name: str, settings: ServeSettings, explainer: Explainer | None, training: ReviewTraining
+) -> FastAPI:
     """An app for a review.
 
     Args:
@@ -27,11 +30,13 @@ def create_review_app(desk: Desk, name: str, settings: ServeSettings, explainer:
         name: Of the data, for people.
         settings: Who may use it, and limits.
         explainer: Makes heat maps by a run's model; None without one.
+        training: Trains the run again.
     """
     routers = (
         reading_routes(desk, name, explainer),
         image_routes(desk.image_file, explainer),
         deciding_routes(desk, settings),
+        training_routes(training),
     )
     return local_app("mstl review", ("page", "review_page"), routers, settings)
 

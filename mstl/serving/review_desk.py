@@ -9,6 +9,7 @@ from typing import TypedDict
 from mstl.review.applying import Applied, apply, undo
 from mstl.review.decisions import Decision
 from mstl.review.journal import latest
+from mstl.review.moves_plan import unapplied
 from mstl.review.review_data import ReviewData, ReviewSource
 from mstl.review.standing import Image
 from mstl.serving.problems import Problem
@@ -50,6 +51,7 @@ class Desk:
 
     Attributes:
         items: The same by name: the SHA-256 of the content and, of further images with the same one, a number.
+        is_trained_on: Whether a run reads the data now, so that it must not change.
     """
 
     def __init__(self, review: ReviewData, items: Sequence[ReviewItem]) -> None:
@@ -62,12 +64,16 @@ class Desk:
             self.items[content if counts[content] == 1 else f"{content}-{counts[content]}"] = item
         self.places = {name: item.image.place for name, item in self.items.items()}  # where the images are by now
         self.lock = threading.RLock()
+        self.is_trained_on = False
         self._index()
 
     def _index(self) -> None:
-        """Find the images again after they were read."""
+        """Find the images again after they were read, and what lists have already of what was decided about them."""
         self.by_place = {image.place: image for image in self.review.images}
         self.by_content = {image.sha256: image for image in reversed(self.review.images) if image.sha256}
+        pending = self.review.standing().pending
+        left = unapplied(self.review, pending)
+        self.listed = {image: one.label for image, one in pending.items() if image not in left}
 
     @property
     def state(self) -> DeskState:
@@ -83,13 +89,20 @@ class Desk:
                 one = excluded.get((place, content)) if image is None else standing.decided.get(image)
                 if one is not None:
                     decisions[name] = record_of(one, image)
-            steps = Counter((image.label, one.label or None) for image, one in standing.pending.items())
+            left = self._left(standing.pending)
+            steps = Counter((image.label, one.label or None) for image, one in left.items())
             plan: list[Step] = [
                 {"label": label, "to": to, "count": count}
                 for (label, to), count in sorted(steps.items(), key=lambda step: (step[0][0], step[0][1] or ""))
             ]
             journal = latest(self.review.log.path.parent.resolve())
             return {"decisions": decisions, "plan": plan, "can_undo": journal is not None}
+
+    def _left(self, pending: Mapping[Image, Decision]) -> dict[Image, Decision]:
+        """The decisions that Apply has still to carry out; those about a list all together, or none of them."""
+        splits = self.review.checked.found.splits
+        in_lists = {image: one.label for image, one in pending.items() if splits[image.split].folder is None}
+        return {image: one for image, one in pending.items() if in_lists != self.listed or image not in in_lists}
 
     def image_file(self, content: str) -> str:
         """The path of an image of the dataset with this content.
@@ -161,7 +174,14 @@ class Desk:
             return self._changed(undo)
 
     def _changed(self, change: Callable[[ReviewSource], Applied]) -> Applied:
-        """Change the data, read it again, and find the images at their new places."""
+        """Change the data, read it again, and find the images at their new places.
+
+        Raises:
+            Problem: It is being trained on.
+            MstlError: It cannot be changed.
+        """
+        if self.is_trained_on:
+            raise Problem(409, "the data must not change while it is trained on", "wait until that has ended")
         before = self.review.log.read()
         done = change(self.review.source)
         self.review = ReviewData(self.review.source)

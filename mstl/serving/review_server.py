@@ -2,11 +2,9 @@
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mstl.data.finding.folders.other_folders import holds_run
-from mstl.review.review_data import ReviewData, ReviewSource
+from mstl.review.review_data import ReviewData, ReviewSource, checkpoint_of
 from mstl.serving import web_server
 from mstl.serving.explainer import Explainer
 from mstl.serving.local_page import HOST, local_settings, serve_page
@@ -14,13 +12,14 @@ from mstl.serving.review_app import create_review_app
 from mstl.serving.review_desk import Desk
 from mstl.serving.review_features import featured_images
 from mstl.serving.review_items import review_items
+from mstl.serving.review_training import ReviewTraining
 from mstl.serving.served_model import ServedModel
+from mstl.serving.training_process import TrainingProcess
 
 if TYPE_CHECKING:  # MindSpore, without which data alone is reviewed
     from mstl.predictor import Predictor
 
 logger = logging.getLogger("mstl")
-CHECKPOINT = "best.ckpt"
 
 
 def serve_review(what: str, source: ReviewSource, port: int, device: str, announce: Callable[[str], None]) -> None:
@@ -42,10 +41,13 @@ def serve_review(what: str, source: ReviewSource, port: int, device: str, announ
     featured = None if predictor is None else featured_images(predictor, review.checked)
     explainer = None if predictor is None else Explainer(ServedModel(predictor))
     desk, settings = Desk(review, review_items(review.images, review.checked, featured)), local_settings()
-    app = create_review_app(desk, source.where.name, settings, explainer)
+    checkpoint = checkpoint_of(what)
+    training = ReviewTraining(desk, None if checkpoint is None else TrainingProcess(checkpoint, source, device))
+    app = create_review_app(desk, source.where.name, settings, explainer, training)
     try:
         serve_page(app, bound, settings, announce)
     finally:
+        training.close()
         if explainer is not None:
             explainer.close()
 
@@ -56,9 +58,8 @@ def predictor_of(what: str, device: str) -> "Predictor | None":
     Raises:
         MstlError: The run cannot be used.
     """
-    path = Path(what).expanduser()
-    checkpoint = path if path.suffix == ".ckpt" else path / CHECKPOINT
-    if not holds_run(checkpoint.parent):
+    checkpoint = checkpoint_of(what)
+    if checkpoint is None:
         logger.info("review: only what can be told without a model is looked for; give a run to look for wrong labels")
         return None
     from mstl.predictor import Predictor

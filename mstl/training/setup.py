@@ -44,12 +44,15 @@ from mstl.training.state import TrainState
 logger = logging.getLogger("mstl")
 
 
-def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> TrainingRun:
+def prepare(
+    config: TrainConfig, resume: str | PathLike[str] | None = None, splits: DataSplits | None = None
+) -> TrainingRun:
     """Prepare a run.
 
     Args:
         config: The user's settings.
         resume: The folder of a run to go on with; None for a new run.
+        splits: The images of a new run, where they are loaded already; None to load what the settings say.
 
     Raises:
         MstlError: Settings, data, weights or folder are invalid.
@@ -64,7 +67,8 @@ def prepare(config: TrainConfig, resume: str | PathLike[str] | None = None) -> T
     engines = Engines(choices(config.engine, config.precision, device, config.amp, recorded_precision(saved)))
     data = recipes.early_setting(config, "data")
     with ledger.part("scan"):
-        splits = new_splits(data, config) if saved is None else saved.load_splits(config)
+        if splits is None:
+            splits = new_splits(data, config) if saved is None else saved.load_splits(config)
     train_set, val_set = splits.train, splits.val
     num_classes = len(train_set.classes)
     settings, reason = recipes.resolve(config, len(train_set), num_classes, device)

@@ -13,6 +13,7 @@ import numpy as np
 
 from mstl.checkpoint import read_checkpoint
 from mstl.config import TrainConfig
+from mstl.data.load_data import DataSplits
 from mstl.evaluation.history import EpochRow
 from mstl.evaluation.metrics import Evaluation
 from mstl.runtime import mindspore_thread, stopping
@@ -35,7 +36,10 @@ logger = logging.getLogger("mstl")
 
 @mindspore_thread.held()
 def run_training(
-    config: TrainConfig, callbacks: Iterable[object] = (), resume: str | PathLike[str] | None = None
+    config: TrainConfig,
+    callbacks: Iterable[object] = (),
+    resume: str | PathLike[str] | None = None,
+    splits: DataSplits | None = None,
 ) -> TrainState:
     """Fine-tune a model; :func:`mstl.fit` does so too, and adds plots and a report.
 
@@ -46,6 +50,7 @@ def run_training(
         config: The settings.
         callbacks: See :mod:`mstl.training.callbacks`; called after the default ones.
         resume: The folder of a run to go on with; None for a new run.
+        splits: The images of a new run, where they are loaded already; None to load what the settings say.
 
     Returns:
         The state at the end.
@@ -56,7 +61,7 @@ def run_training(
     """
     started = time.perf_counter()
     run_dir.check_writable(config, resume)
-    run = prepare(config, resume)
+    run = prepare(config, resume, splits)
     estimate = settle(run, config, started)
     if run.processes.is_first:
         log_setup(run)

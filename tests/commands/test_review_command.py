@@ -38,6 +38,14 @@ def test_status_apply_and_undo(root):
     assert again.exit_code == 1 and again.stderr.startswith("mstl: error: nothing to undo")
 
 
+def test_a_list_that_is_there_already_is_not_written_again(root):
+    lines = ["path,label", *(f"{path.relative_to(root)},{path.parent.name}" for path in sorted(root.rglob("*.png")))]
+    (root / "list.csv").write_text("\n".join(lines) + "\n")
+    new = root / "list-reviewed.csv"
+    assert run(root / "list.csv", "--apply").stdout.splitlines()[1:] == [f"new list: {new}"]
+    assert run(root / "list.csv", "--apply").stdout == f"nothing to apply: {new} has it all already\n"
+
+
 def test_a_run_leads_to_its_data(root, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     folder.mkdir()

@@ -11,6 +11,7 @@ from mstl.data.finding.sources import find_dataset
 from mstl.errors import MstlError
 from mstl.review import moving
 from mstl.review.applying import apply, undo
+from mstl.review.review_status import status_lines
 from tests.review.trees import decide, review_of, tree, write_image
 
 LISTS = {
@@ -64,6 +65,27 @@ def test_a_new_list_has_the_other_columns_of_the_old_one(tmp_path, name):
     assert not review_of(new).standing().pending  # nothing of it is asked about again
     undo(source)
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_applied_again_nothing_is_written_until_something_else_is_decided(tmp_path, name):
+    file = write_list(tmp_path, name)
+    source = decide_three(file)
+    (new,) = apply(source).lists
+    before = tree(tmp_path)
+    again = apply(source)
+    assert (again.done, again.lists, again.written) == ((), (), (new,)) and tree(tmp_path) == before
+    assert status_lines(source)[-2:] == [
+        *("--apply would relabel 0 and exclude 0", "--undo would move 0 files back, and remove 1 lists")
+    ]
+    decide(review_of(file), "img/4.png", "exclude")
+    assert status_lines(source)[-2] == "--apply would relabel 2 and exclude 2"
+    (second,) = apply(source).lists
+    assert second.name == f"{file.stem}-reviewed-2{file.suffix}" and not apply(source).done
+    new.unlink()
+    assert not apply(source).done, "the second one is there"
+    undo(source)
+    assert apply(source).lists == (new,)
 
 
 def test_a_second_list_has_another_name_and_undo_removes_the_last_one_only(tmp_path):

@@ -2,18 +2,21 @@
 
 import contextlib
 import shutil
+import threading
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image
 
+from mstl.errors import MstlError
 from mstl.review.review_data import ReviewData, ReviewSource
 from mstl.serving.local_page import local_settings
 from mstl.serving.review_app import create_review_app
 from mstl.serving.review_desk import Desk
 from mstl.serving.review_features import answered
 from mstl.serving.review_items import review_items
+from mstl.serving.review_training import ReviewTraining
 from tests.conftest import COLORS, write_folder, write_photo
 from tests.review.trees import tree
 from tests.serving.requests import client_of_app
@@ -57,14 +60,35 @@ def write_list(root):
     return root / "list.csv"
 
 
+class Trainer:
+    """In place of what trains again: it waits until it is let go, and gives a comparison, or an error."""
+
+    def __init__(self, result=None, error=None):
+        self.go, self.result, self.error = threading.Event(), result, error
+
+    def __call__(self, said):
+        said("features: all from the cache")
+        assert self.go.wait(30)
+        if self.error:
+            raise MstlError(self.error)
+        return self.result
+
+    def stop(self):
+        self.go.set()
+
+
 @contextlib.contextmanager
-def review_of(root, explainer=None):
-    """A review of a folder or a list: its desk, a client of its server, which brings the token, and its address."""
+def review_of(root, explainer=None, work=None):
+    """A review of a folder or a list: its desk, a client of its server, which brings the token, and its address.
+
+    ``work`` is what trains again, as :class:`mstl.serving.training_process.TrainingProcess` does.
+    """
     review = ReviewData(ReviewSource.of(str(root)))
     found = replace(featured(review.checked), outliers=())  # by three features, many are
     items = review_items(review.images, review.checked, found)
     desk, settings = Desk(review, items), local_settings()
-    with client_of_app(create_review_app(desk, root.name, settings, explainer), settings) as client:
+    app = create_review_app(desk, root.name, settings, explainer, ReviewTraining(desk, work))
+    with client_of_app(app, settings) as client:
         client.headers["Authorization"] = f"Bearer {settings.token}"
         address = f"http://127.0.0.1:{client.base_url.port}/"
         yield SimpleNamespace(client=client, desk=desk, token=settings.token, url=address, root=root)

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import httpx
@@ -23,7 +24,7 @@ from mstl.serving.explainer import Explainer
 from mstl.serving.review_items import review_items
 from mstl.serving.review_server import predictor_of
 from tests.conftest import COLORS, environment, write_photo
-from tests.serving.review_site import data_tree, featured, review_of, write_data, write_list
+from tests.serving.review_site import Trainer, data_tree, featured, review_of, write_data, write_list
 
 SHA = "0" * 64
 
@@ -180,6 +181,12 @@ def test_of_a_list_a_new_one_is_made(tmp_path):
         lines = (root / "list-reviewed.csv").read_text().splitlines()
         assert "train/blue/wrong.jpg,red,train" in lines
         assert len(lines) == len((root / "list.csv").read_text().splitlines()) - 1
+        assert done["state"]["plan"] == []
+        with review_of(root / "list.csv") as other:  # as if the server had been started again
+            assert other.client.get("items").json()["state"]["plan"] == []
+        taken_back = site.client.delete(f"decisions/{told['items'][1]['id']}").json()
+        assert taken_back["plan"] == [{"label": "blue", "to": "red", "count": 1}], "that list is not as it should be"
+        assert decide(site, told["items"][1]["path"], "exclude").json()["plan"] == []
         site.client.post("undo")
         assert data_tree(root) == before
 
@@ -268,10 +275,62 @@ def test_a_heat_map_is_of_an_image_of_the_data_and_a_class_of_the_model(tmp_path
         assert site.client.get(f"heat/{digest(path)}?label=red").status_code == 404
 
 
+COMPARED = {"images": 40}
+
+
+def ended(site):
+    """How training again stands once it does not run any more."""
+    for _ in range(300):
+        told = site.client.get("training").json()
+        if told["state"] != "running":
+            return told
+        time.sleep(0.01)
+    raise AssertionError("it has not ended")
+
+
+def test_it_is_trained_again_once_all_is_applied_and_the_data_stays_meanwhile(tmp_path):
+    trainer = Trainer(COMPARED)
+    with review_of(write_data(tmp_path / "here" / "photos"), work=trainer) as site:
+        assert site.client.get("training").json() == {
+            **{"possible": True, "state": "none", "told": "", "seconds": 0, "result": None}
+        }
+        plan = decide(site, os.path.join("train", "blue", "wrong.jpg"), "relabel", "red").json()["plan"]
+        refused = site.client.post("training")
+        assert refused.status_code == 409 and "are not applied" in refused.json()["detail"]
+        site.client.post("apply", json={"plan": plan})
+        before = data_tree(site.root)
+        assert site.client.post("training").json()["state"] == "running"
+        assert site.client.post("training").status_code == 409
+        told = decide(site, os.path.join("val", "blue", "leak.jpg"), "exclude").json()
+        assert told["plan"], "decisions can be taken"
+        for path, body in (("apply", {"plan": told["plan"]}), ("undo", {})):
+            answer = site.client.post(path, json=body)
+            assert answer.status_code == 409 and "while it is trained on" in answer.json()["detail"]
+        assert data_tree(site.root) == before
+        assert site.client.get("training").json()["told"] == "features: all from the cache"
+        trainer.go.set()
+        told = ended(site)
+        assert (told["state"], told["told"], told["result"]) == ("done", "", COMPARED)
+        assert site.client.post("undo").status_code == 200
+
+
+def test_what_hinders_training_again_is_told(tmp_path):
+    trainer = Trainer(error="the disk is full")
+    with review_of(write_data(tmp_path / "here" / "photos"), work=trainer) as site:
+        site.client.post("training")
+        trainer.stop()
+        told = ended(site)
+        assert (told["state"], told["told"], told["result"]) == ("failed", "the disk is full", None)
+    with review_of(site.root) as site:
+        assert not site.client.get("training").json()["possible"]
+        assert site.client.post("training").status_code == 404
+
+
 def test_nobody_else_is_answered(site):
     with httpx.Client(base_url=site.url, trust_env=False) as anybody:
         assert anybody.get("").status_code == anybody.get("assets/review.js").status_code == 200
-        for method, path in (("GET", "items"), ("GET", f"image/{SHA}"), ("POST", "apply"), ("POST", "undo")):
+        paths = ("GET", "items"), ("GET", f"image/{SHA}"), ("POST", "apply"), ("POST", "undo"), ("POST", "training")
+        for method, path in paths:
             assert anybody.request(method, path).status_code == 401
         assert anybody.delete(f"decisions/{SHA}").status_code == 401
     elsewhere = {"Origin": "http://elsewhere.example"}

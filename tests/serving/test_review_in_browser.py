@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("fastapi")
 from tests.chromium import PATIENCE, chromium, needs_chromium, playwright, serious_faults, watch
 from tests.conftest import write_folder
-from tests.serving.review_site import data_tree, review_of, write_data, write_list
+from tests.serving.review_site import Trainer, data_tree, review_of, write_data, write_list
 
 pytestmark = needs_chromium
 expect = playwright.expect
@@ -230,6 +230,62 @@ def test_where_nothing_is_to_be_looked_at_decisions_can_be_applied(browser, tmp_
         expect(page.locator("#notice")).to_contain_text("Taken back: 1 file is where it was.")
         assert data_tree(root) == before and page.complaints == []
         page.close()
+
+
+SIDE = {"train_images": 245, "interval": [0.85, 0.945]}
+COMPARED = {
+    **{"images": 153, "corrected": 4, "only_before": 3, "only_after": 10, "p": 0.0923},
+    "before": {**SIDE, "run": "checkpoints/photos-resnet18", "correct": 139},
+    "after": {**SIDE, "run": "checkpoints/photos-resnet18-2", "correct": 146, "train_images": 1238},
+    "classes": [{"name": "blue", "images": 70, "before": 60, "after": 66}],
+}
+
+
+@pytest.mark.parametrize("view", [(1, {"viewport": {"width": 390, "height": 900}})], indirect=True)
+def test_training_again_is_compared_with_before(view):
+    trainer = Trainer(COMPARED)
+    with review_of(view.site.root, work=trainer) as site:
+        page = watch(view.context.new_page())
+        page.goto(f"{site.url}#token={site.token}")
+        expect(page.locator("#large")).to_be_visible()
+        decide(page, "x")
+        expect(page.locator("#train")).to_be_hidden()  # first, it is to be applied
+        page.click("#apply")
+        page.keyboard.press("Enter")
+        page.click("#train")
+        expect(page.locator("#training-state")).to_contain_text("Under way for")
+        expect(page.locator("#train")).to_be_disabled()
+        decide(page, "k")
+        page.reload()
+        expect(page.locator("#training-told")).to_have_text("features: all from the cache")
+        trainer.go.set()
+        expect(page.locator("#training-state")).to_contain_text("Done in")
+        rows = [row.query_selector_all("th, td") for row in page.query_selector_all("tr")]
+        assert [[re.sub("[\u2068\u2069]", "", cell.inner_text()) for cell in row] for row in rows] == [
+            ["", "Before", "After"],
+            ["Run", "photos-resnet18", "photos-resnet18-2"],
+            ["Training images", "245", "1,238"],
+            ["Accuracy", "90.8%", "95.4%"],
+            ["95% interval", "85.0% to 94.5%", "85.0% to 94.5%"],
+            ["blue", "60 of 70", "66 of 70"],
+        ]
+        assert "McNemar’s exact test: p = 0.092" in page.inner_text("#mcnemar")
+        assert serious_faults(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.complaints == []
+
+
+def test_why_it_was_not_trained_again_is_said(view):
+    trainer = Trainer(error="the data is as it was trained on")
+    with review_of(view.site.root, work=trainer) as site:
+        page = watch(view.context.new_page())
+        page.goto(f"{site.url}#token={site.token}")
+        trainer.go.set()
+        page.click("#train")
+        expect(page.locator("#training-told")).to_have_text("the data is as it was trained on")
+        expect(page.locator("#training-state")).to_have_text("It has not been done:")
+        expect(page.locator("#train")).to_be_enabled()
+        assert page.is_hidden("#compared") and page.complaints == []
 
 
 def test_what_is_refused_is_said(view):

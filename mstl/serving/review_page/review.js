@@ -4,6 +4,7 @@ import { Problem, ask, token } from "./api.js";
 import { closeChoice, isChoosing, knowClasses, listenToChoice, openChoice } from "./class_choice.js";
 import { askForToken, hear } from "./dialogs.js";
 import { notify, notifyOf, quiet } from "./notice.js";
+import { knowTraining, offerTraining, trainAgain } from "./training.js";
 import { prepare, show, showDecision, toggleHeat, verdict } from "./view.js";
 import { keepLanguage, name, phrase, preferredLanguage, say, speak, tell } from "./words.js";
 
@@ -29,7 +30,6 @@ let state = { decisions: {}, plan: [], can_undo: false };
 let at = 0; // the place of the image that is shown
 let project = ""; // the name of the data
 let isList = false; // whether the data is a list, of which Apply makes a new one
-let listed = ""; // the plan of which a new list was made here last
 const taken = []; // images that were decided about here, the latest last
 let turn = Promise.resolve(); // what is done is done one after the other, however quickly keys are pressed
 let early = null; // letters of a class that were typed before the field for them was there; null if none are expected
@@ -56,6 +56,7 @@ async function load() {
   say(find("#name"), "review_of", { name: name(project) });
   document.title = phrase("review_of", { name: project });
   find("#course").hidden = !items.length;
+  await knowTraining().catch(notifyOf);
   count();
   if (!items.length) notify("nothing");
   else go(Math.max(0, undecided(0)));
@@ -75,6 +76,7 @@ function listen() {
   find("#apply").addEventListener("click", apply);
   find("#confirm").addEventListener("close", (event) => event.target.returnValue && enqueue(confirmed));
   find("#restore").addEventListener("click", () => enqueue(restore));
+  find("#train").addEventListener("click", () => enqueue(trainAgain));
   document.querySelectorAll("[data-do]").forEach((button) => {
     button.addEventListener("click", () => act(button.dataset.do));
   });
@@ -170,9 +172,9 @@ async function confirmed() {
   try {
     const done = await answer(ask("apply", { json: { plan: state.plan } }));
     state = done.state;
-    listed = done.lists.length ? JSON.stringify(state.plan) : "";
-    if (listed) notify("applied_list", { file: name(done.lists.join(", ")) }, done.problems);
-    else notify("applied", { count: done.moved }, done.problems);
+    if (done.lists.length) notify("applied_list", { file: name(done.lists.join(", ")) }, done.problems);
+    else if (done.moved) notify("applied", { count: done.moved }, done.problems);
+    else notify("nothing_to_apply", {}, done.problems);
     taken.length = 0; // to take back single decisions is over: all of them are
   } catch (error) {
     await refresh();
@@ -186,7 +188,6 @@ async function confirmed() {
 async function restore() {
   const done = await answer(ask("undo", { method: "POST" }));
   state = done.state;
-  listed = "";
   notify(isList ? "restored_list" : "restored", { count: done.moved }, done.problems);
   count();
   again();
@@ -236,7 +237,8 @@ function count() {
   find("#bar").value = done;
   find("#bar").max = items.length || 1;
   say(find("#progress"), "progress", { done, count: items.length });
-  find("#apply").hidden = !moving() || JSON.stringify(state.plan) === listed;
+  find("#apply").hidden = !moving();
+  offerTraining(!moving());
   find("#restore").hidden = !state.can_undo;
 }
 
