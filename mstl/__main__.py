@@ -10,7 +10,7 @@ from mstl.commands.help_texts import SpokenGroup
 from mstl.runtime import environment
 
 COMMANDS = (
-    *("train", "evaluate", "predict", "serve", "visualize", "report", "card", "review"),
+    *("train", "evaluate", "predict", "serve", "visualize", "report", "card", "review", "label"),
     *("lr-find", "data", "weights", "convert", "export", "benchmark", "cache", "doctor", "completion"),
 )
 

@@ -10,8 +10,13 @@ import pytest
 import mstl
 
 SERVING = Path(mstl.__file__).parent / "serving"
-FOLDERS = {"serve": ("page",), "review": ("page", "review_page")}  # the later one goes before
+FOLDERS = {  # the later one goes before
+    "serve": ("page",),
+    "review": ("page", "review_page"),
+    "label": ("page", "review_page", "label_page"),
+}
 MADE = {  # words whose names are put together
+    "label": {"part_train", "part_labelled"},
     "serve": {"stays_here_collected", "stays_there_collected"},
     "review": {
         *("suspect", "two_labels", "near_two_labels", "leak", "near_leak", "duplicate", "near_duplicate"),
@@ -19,7 +24,7 @@ MADE = {  # words whose names are put together
     },
 }
 WORD = re.compile(r'(?<!\w)"([a-z]+(?:_[a-z]+)*)"')
-EVERY = [path for folder in ("page", "review_page") for path in sorted((SERVING / folder).iterdir())]
+EVERY = [path for folder in FOLDERS["label"] for path in sorted((SERVING / folder).iterdir())]
 
 
 @pytest.fixture(params=FOLDERS)
