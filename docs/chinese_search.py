@@ -12,7 +12,7 @@ CHINESE = "\u3400-\u4dbf\u4e00-\u9fff"
 WORDS = re.compile(rf"[{CHINESE}]+|(?:(?![{CHINESE}])\w)+")
 
 SPLITTER = rf"""
-const splitQuery = (query) =>
+var splitQuery = (query) =>
   (query.match(/[{CHINESE}]+|(?:(?![{CHINESE}])[\p{{Letter}}\p{{Number}}_])+/gu) || []).flatMap((word) =>
     /^[{CHINESE}]{{2,}}$/.test(word) ? [...word].slice(1).map((last, place) => word[place] + last) : [word]);
 """
@@ -32,7 +32,7 @@ class SearchChinese(SearchEnglish):
     """Sphinx's search of English, which also finds Chinese."""
 
     lang = "zh"
-    language_name = "Chinese"
+    language_name = "English"  # of the stemmer, which words in Latin letters go through
     js_splitter_code = SPLITTER
 
     def split(self, input: str) -> list[str]:

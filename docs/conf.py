@@ -48,5 +48,6 @@ html_sidebars = {
     ]
 }
 html_context = {"other": ("English", "en") if chinese else ("中文", "zh")}
+html_show_search_summary = False  # would be fetched, which a browser does not do from files
 html_copy_source = False
 html_show_sourcelink = False

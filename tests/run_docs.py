@@ -24,6 +24,8 @@ from mstl.data.finding.demo_drawing import render
 from tests.conftest import environment
 
 ROOT = Path(__file__).parents[1]
+BUILT = ROOT / "build" / "docs"
+ASKED = {"en": ("transfer learning", "dogs and wolves"), "zh": ("迁移学习", "数据增强", "MindSpore")}
 PAGES = [page for page in pairs() if any(blocks(page.read_text(encoding="utf-8")))]
 KINDS = {"cats": "cup", "dogs": "fish", "birds": "clock"}  # what is drawn in the place of animals
 PATIENCE = 300  # seconds that a block may take
@@ -63,6 +65,12 @@ class Folder:
     def class_folders(self):
         """Two classes without parts."""
         self.pets([("", 20)])
+
+    def heap(self):
+        """Two classes without parts, in heap/."""
+        for name in ("cats", "dogs"):
+            for number in range(10):
+                draw(self.where / f"heap/{name}/{number}.jpg", KINDS[name], [5, number])
 
     def bad_image(self):
         """A file in pets/ that is no image."""
@@ -199,3 +207,22 @@ def test_the_blocks_of_a_page_run(page, tmp_path, surroundings, trained):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(server.pid, signal.SIGTERM)
             server.wait(60)
+
+
+@pytest.mark.skipif(not BUILT.exists(), reason="the documentation is not built: .ci/docs does so")
+@pytest.mark.parametrize("language", ASKED)
+def test_the_search_of_a_built_documentation_finds(language):
+    """From files, without a server, in a browser that asks nobody else."""
+    from tests.chromium import CHROMIUM, chromium, watch
+
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    with chromium() as browser:
+        page = watch(browser.new_page())
+        for words in (*ASKED[language], "nothingofthekind"):
+            page.goto(f"{(BUILT / language / 'search.html').as_uri()}?q={words}")
+            page.wait_for_function("document.querySelector('.search-summary')?.textContent")
+            found = page.locator("#search-results ul.search li a")
+            assert (found.count() > 0) == (words != "nothingofthekind"), words
+        assert page.complaints == []
+        assert all(url.startswith("file:") for url in page.requests)
