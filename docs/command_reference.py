@@ -8,6 +8,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from mstl.__main__ import main
+from mstl.runtime.language import all_libraries
 
 
 class Commands(SphinxDirective):
@@ -27,8 +28,11 @@ def section(command, name, parent):
     made += nodes.title(title, title)
     usage = " ".join([title, *command.collect_usage_pieces(context)])
     made += nodes.literal_block(usage, usage, language="text")
-    made += paragraphs(command.help)
-    for heading, records in option_groups(command, context):
+    with all_libraries():  # click's words, too, are in the language of the page
+        spoken = command.in_language(context)
+        groups = option_groups(spoken, context)
+    made += paragraphs(spoken.help)
+    for heading, records in groups:
         made += nodes.rubric(heading, heading)
         made += definitions(records)
     if isinstance(command, click.Group):
