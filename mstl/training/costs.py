@@ -149,15 +149,25 @@ class Meter:
         graph_batch_size = count if is_compiled else 0
         step = loss_and_gradients(freeze.trained_part, soft_cross_entropy(), parameters, None, graph_batch_size)
 
+        gradients: tuple[ms.Tensor, ...] = ()
+        average = run.processes.gradient_mean()
+
         def work() -> int:
+            nonlocal gradients
             loss, gradients = step(inputs, targets)
             loss.asnumpy()
             gradients[0].asnumpy()
             return count
 
+        def share() -> int:
+            if average is not None:
+                average(gradients)[0].asnumpy()
+            return run.train_loader.batch_size
+
         first = self._timed(work)
         seconds = min(self._timed(work), self._timed(work))
         self.compiling = count * max(0.0, first - seconds)
+        seconds += min(self._timed(share), self._timed(share))  # once a step, however many images it has
         grown = (resident_memory() or 0) - before - STEP_BYTES
         self.step_bytes = max(self.step_bytes, grown // count)
         for parameter in model.get_parameters():

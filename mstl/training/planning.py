@@ -12,7 +12,7 @@ from mstl.evaluation.regularisation import solver_seconds
 from mstl.runtime.durations import in_words
 from mstl.training.recipes import ResolvedConfig
 
-HEAD_STEP = 5e-4  # seconds of a compiled step of a head, with the features of its batch
+HEAD_STEP, SHARED_STEP = 5e-4, 0.015  # seconds of a step of a head, with its batch: compiled; by several processes
 EPOCH_SECONDS = 0.2  # of checkpoints and history
 REPORT_SECONDS, END_SECONDS = 4.0, 0.5  # of plots and page; of the rest after the last epoch
 FEWEST_STEPS = 2  # in which a schedule can be gone through; how long they take is known too roughly to ask for more
@@ -174,7 +174,7 @@ def part_of(config: ResolvedConfig, costs: Costs, sizes: Sizes, level: FreezeNam
         if config.optimizer == "lbfgs":
             solving = solver_seconds(sizes.train * sizes.processes * config.views * sizes.features, sizes.classes)
             return Part("head", first, last, features, 0.5 + solving)
-        step = HEAD_STEP / config.batch_size
+        step = (HEAD_STEP if sizes.processes == 1 else SHARED_STEP * sizes.processes) / config.batch_size
         return Part("head", first, last, features, 0.5, sizes.train * step + EPOCH_SECONDS, 0.0, step)
     step, validation = costs.step(level), sizes.val * costs.answer
     if keeps:

@@ -95,8 +95,10 @@ def test_plan_of_several_processes():
         (plan.parts[0], plan) for plan in (plan_of(config, FakeCosts(), sizes) for sizes in (SIZES, mine))
     )
     assert shared.once == alone.once and all_shared.rest == all_alone.rest
-    steps = resolved(epochs=20)
-    assert plan_of(steps, FakeCosts(), mine).parts[0].epoch < plan_of(steps, FakeCosts(), SIZES).parts[0].epoch
+    (steps,) = plan_of(resolved(epochs=20, batch_size=20), FakeCosts(), mine).parts
+    assert steps.epoch == pytest.approx(50 * 0.015 + 0.2)  # with a sum over the processes in each step
+    (deep,) = plan_of(resolved(epochs=20, freeze="none"), FakeCosts(), mine).parts
+    assert deep.epoch == pytest.approx(500 * 0.105 + 100 * 0.01 + 0.5 + 0.2)
 
 
 def test_plan_of_finetuning():
