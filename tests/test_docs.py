@@ -23,7 +23,16 @@ VARIABLE = re.compile(r"\bMSTL_[A-Z_]+\b")
 # Options of other programs, in the text: pip, docs.translations, the scripts in .ci
 FOREIGN = {"--option", "--no-deps", "--update", "--number", "--seconds", "--clients", "--stop-timeout", "--fmk"}
 # Files that users have, or that lie beside the package
-OTHERS = {"train.csv", "test.csv", "val.csv", "file.csv", "resnet50_224_new.ckpt", "answers.csv", "README.zh-CN.md"}
+OTHERS = {
+    "train.csv",
+    "test.csv",
+    "val.csv",
+    "file.csv",
+    "resnet50_224_new.ckpt",
+    "answers.csv",
+    "README.zh-CN.md",
+    "small-3_2.ckpt",
+}
 PROSE = {"{toctree}", "{warning}", "{note}"}  # directives whose text is translated
 BESIDE = {path.name for path in ROOT.glob("*.md")} | {path.name for path in ROOT.glob("examples/**/*.yaml")}
 
