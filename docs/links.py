@@ -15,6 +15,7 @@ OTHERS = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "benchmarks/README.m
 LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+(?:\([^()\s]*\))?)\)")
 FENCED = re.compile(r"^ *```.*?^ *```", re.M | re.S)
 CODE = re.compile(rf"{FENCED.pattern}|`[^`\n]+`", re.M | re.S)
+HREF = re.compile(r'\bhref="([^"#?]+)')
 LOADED = re.compile(r'<(?:script|img|iframe|source)\b[^>]*?\bsrc="(?:https?:)?//|<link\b[^>]*?\bhref="(?:https?:)?//')
 
 
@@ -57,16 +58,21 @@ def faults():
                 yield f"{shown(page)}: {link} {wrong}"
 
 
-def foreign(folder):
-    """Lines about built pages that load something from elsewhere."""
+def built_faults(folder):
+    """Lines about built pages that load something from elsewhere, or whose links, such as to the other language, fail."""
     for page in sorted(folder.rglob("*.html")):
-        for found in LOADED.findall(page.read_text(encoding="utf-8")):
+        text = page.read_text(encoding="utf-8")
+        for found in LOADED.findall(text):
             yield f"{page.relative_to(folder)} loads {found}"
+        for link in sorted(set(HREF.findall(text))):
+            parts = urlsplit(link)
+            if not parts.scheme and not parts.netloc and not (page.parent / unquote(parts.path)).exists():
+                yield f"{page.relative_to(folder)}: {link} leads nowhere"
 
 
 def main():
     """Check all links, and the built pages if there are any."""
-    found = [*faults(), *foreign(BUILT)]
+    found = [*faults(), *built_faults(BUILT)]
     print("\n".join(found) or f"the links of {len(pages())} pages lead somewhere")
     sys.exit(1 if found else 0)
 
