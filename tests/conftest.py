@@ -58,6 +58,7 @@ def quiet_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("MSTL_HOME", str(tmp_path_factory.getbasetemp() / "home"))
     monkeypatch.delenv("MSTL_OFFLINE", raising=False)
     monkeypatch.delenv("MSTL_MIRROR", raising=False)
+    monkeypatch.setenv("MSTL_LANG", "en")
 
 
 @contextlib.contextmanager

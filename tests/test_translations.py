@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from mstl.__main__ import main as mstl_group
 from mstl.commands.help_texts import in_lines
 from mstl.report.rendering import duration, markup, render
-from mstl.runtime.language import in_english, language, plural, translated
+from mstl.runtime.language import VARIABLES, in_english, language, plural, translated
 from mstl.runtime.wide_text import columns, wrapped
 from tests import translations
 
@@ -77,7 +77,7 @@ def fields(text):
     ],
 )
 def test_the_language_is_what_mstl_lang_or_the_locale_says(variables, wanted, monkeypatch):
-    for name in ("MSTL_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+    for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
