@@ -59,7 +59,7 @@ def faults():
 
 
 def built_faults(folder):
-    """Lines about built pages that load something from elsewhere, or whose links, such as to the other language, fail."""
+    """Lines about built pages that load something from others, or have links (as to the other language) that fail."""
     for page in sorted(folder.rglob("*.html")):
         text = page.read_text(encoding="utf-8")
         for found in LOADED.findall(text):
