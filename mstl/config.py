@@ -23,6 +23,7 @@ ScheduleName = Literal["constant", "step", "cosine", "one-cycle", "polynomial"]
 ModeName = Literal["auto", "graph", "pynative"]
 AugmentName = Literal["tutorial", "food", "light", "strong", "none"]
 RecipeName = Literal["auto", "canidae-fixed", "canidae-finetune", "food", "linear", "finetune"]
+TrackerName = Literal["tensorboard", "mlflow", "swanlab"]
 BestMetric = Literal["accuracy", "loss"]
 EngineName = Literal["auto", "mindspore", "onnxruntime", "openvino"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
@@ -57,7 +58,7 @@ class TrainConfig:
     """
 
     data: str | None = option(
-        None, "Main", "Dataset: a known name (demo, Canidae, ...), a folder, a list file or an archive."
+        None, "Main", "Dataset: a known name (demo, Canidae, ...), a folder, a list file, an archive or hf:owner/name."
     )
     val: str | None = option(None, "Data", "Validation data (folder, list or archive), in place of --data's own.")
     path_column: str | None = option(None, "Data", "Column of the paths in a list, where it is not found by itself.")
@@ -141,6 +142,9 @@ class TrainConfig:
     )
     tensorboard: bool = option(
         False, "Output", "TensorBoard: write curves into the run's folder (needs the extra `tensorboard`)."
+    )
+    tracker: TrackerName | None = option(
+        None, "Output", "Tracker that gets settings and curves, offline by default (needs the extra of its name)."
     )
     report: bool = option(
         True, "Output", "Report: write report.html (curves, confusion matrix, worst images, calibration)."

@@ -11,7 +11,7 @@ from mstl.config import TrainConfig
 # Settings without effect on a search that is short, tries all learning rates and saves no checkpoint
 WITHOUT = (
     *("epochs", "lr", "schedule", "lr_step", "lr_gamma", "warmup", "unfreeze_at"),
-    *("ema", "best", "patience", "tensorboard", "report", "out", "time_limit", "folds"),
+    *("ema", "best", "patience", "tensorboard", "tracker", "report", "out", "time_limit", "folds"),
 )
 
 

@@ -14,6 +14,7 @@ from mstl.data.checking.checks import CheckedDataset, check_dataset
 from mstl.data.checking.messages import log_warnings, no_images, some
 from mstl.data.dataset import ImageSet
 from mstl.data.finding.folders.layout import held_out_folder
+from mstl.data.finding.hugging_face.hub_dataset import is_hub_dataset
 from mstl.data.finding.lists.list_options import FOUND, ListOptions
 from mstl.data.finding.sources import find_dataset, locate
 from mstl.data.manifest import NAME, Manifest
@@ -144,7 +145,8 @@ def load_held_out(
         return recorded_splits(run, run.find(run.data, run.val, lists), run.data)
     if not lists.names_columns:
         lists = replace(run.lists, images=lists.images, required=lists.images is not None)
-    checked = check_dataset(find_dataset(held_out_folder(locate(os.fspath(data))), options=lists))
+    where = held_out_folder(locate(os.fspath(data), lists))
+    checked = check_dataset(find_dataset(where, options=FOUND if is_hub_dataset(data) else lists))
     if run.manifest is not None:
         recorded = RecordedData.find(run.manifest, checked, run.directory)
         if min(recorded.shares.values()) >= MOVED:

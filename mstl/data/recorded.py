@@ -9,6 +9,7 @@ from functools import cached_property
 from mstl.data.checking.checks import CheckedDataset
 from mstl.data.checking.messages import log_warnings
 from mstl.data.dataset import ImageSet, folder_for_mindspore
+from mstl.data.finding.hugging_face.hub_dataset import PREFIX
 from mstl.data.finding.known_datasets import KNOWN
 from mstl.data.load_data import groups_of, left_out_files
 from mstl.data.manifest import Manifest, ManifestRow
@@ -171,7 +172,7 @@ def likeness(sample: Sample, row: ManifestRow) -> tuple[bool, bool, bool]:
 
 def is_name(data: str) -> bool:
     """Whether a value of ``--data`` is the name of a dataset, which no path can be."""
-    return data in ("demo", *KNOWN)
+    return data in ("demo", *KNOWN) or data.startswith(PREFIX)
 
 
 def from_directory(path: str | os.PathLike[str], directory: str | None) -> str:

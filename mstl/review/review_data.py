@@ -72,7 +72,7 @@ class ReviewSource:
         Raises:
             MstlError: There is none.
         """
-        return Path(os.path.abspath(locate(self.data)))
+        return Path(os.path.abspath(locate(self.data, self.lists)))
 
     @property
     def folder(self) -> Path:

@@ -8,21 +8,19 @@ import csv
 import io
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Literal
 
-from mstl.errors import MstlError
 from mstl.files import write_text
 from mstl.training.checkpoint_saver import CheckpointSaver
 from mstl.training.state import TrainState
+from mstl.training.trackers import trackers_of
 
 HISTORY_FIELDS = ("epoch", "lr", "train_loss", "val_loss", "val_accuracy", "seconds", "val_macro_f1")
 
 
 def default_callbacks(state: TrainState) -> list[object]:
     """The callbacks of every run, in the order of what must not be lost."""
-    extra = [TensorBoard(state.folder)] if state.config.tensorboard else []
-    return [CheckpointSaver(), HistoryWriter(), EpochPrinter(), *extra, EarlyStopping()]
+    return [CheckpointSaver(), HistoryWriter(), EpochPrinter(), *trackers_of(state), EarlyStopping()]
 
 
 def notify(
@@ -80,37 +78,6 @@ class EarlyStopping:
         epochs = state.history[-1]["epoch"] - best["epoch"]
         if epochs >= patience:
             state.stop = f"no improvement for {epochs} epochs: stopped early"
-
-
-class TensorBoard:
-    """Writes curves for TensorBoard into the run's folder, by tensorboardX.
-
-    Raises:
-        MstlError: tensorboardX is not installed.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        try:
-            import tensorboardX
-        except ImportError as error:
-            raise MstlError('--tensorboard needs tensorboardX: `pip install "mstl[tensorboard]"`') from error
-        self.folder = folder / "tensorboard"
-        self.make_writer = tensorboardX.SummaryWriter
-        self.writer: tensorboardX.SummaryWriter | None = None  # which makes folder and file at once
-
-    def on_epoch_end(self, state: TrainState) -> None:
-        """Add the newest row."""
-        if self.writer is None:
-            self.writer = self.make_writer(str(self.folder))
-        row = state.history[-1]
-        for key in ("lr", "train_loss", "val_loss", "val_accuracy", "val_macro_f1"):
-            if row[key] is not None:
-                self.writer.add_scalar(key, row[key], row["epoch"])
-
-    def on_end(self, state: TrainState) -> None:
-        """Write what is still buffered."""
-        if self.writer is not None:
-            self.writer.close()
 
 
 def _shortened(value: object) -> object:

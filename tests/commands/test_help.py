@@ -61,4 +61,4 @@ def test_the_help_says_first_what_an_option_is(name, words):
 
 def test_lr_find_offers_no_option_of_what_it_does_not_write():
     offered = {option.name for option in lr_find_command.main.params}
-    assert not offered & {"report", "tensorboard", "out", "best", "patience"}
+    assert not offered & {"report", "tensorboard", "tracker", "out", "best", "patience"}

@@ -69,6 +69,7 @@ ELSEWHERE = {  # option: the test that shows its effect
     "precision": "engines/test_choice.py::test_what_the_user_wants",
     "time_limit": "training/test_time_limit.py::test_steps_that_are_slower_than_planned",
     "tensorboard": "commands/test_options.py::test_tensorboard",
+    "tracker": "commands/test_options.py::test_tensorboard",
     "report": "commands/test_options.py::test_no_report",
     "out": "training/test_training.py::test_a_run_leaves_all_its_files",
 }
@@ -138,8 +139,9 @@ def test_no_report(uneven, tmp_path):
         assert (state.folder / "report.html").exists() is report
 
 
-def test_tensorboard(uneven, tmp_path):
+@pytest.mark.parametrize("setting", [{"tensorboard": True}, {"tracker": "tensorboard"}], ids=str)
+def test_tensorboard(uneven, tmp_path, setting):
     pytest.importorskip("tensorboardX")
-    mstl.fit(data=str(uneven), out=str(tmp_path / "run"), **{**BASE, "epochs": 1}, tensorboard=True)
+    mstl.fit(data=str(uneven), out=str(tmp_path / "run"), **{**BASE, "epochs": 1}, **setting)
     (events,) = (tmp_path / "run" / "tensorboard").iterdir()
     assert b"val_accuracy" in events.read_bytes()

@@ -1,4 +1,4 @@
-"""Sources: what ``--data`` and ``--val`` name (a known dataset, a folder, a list or an archive) and its samples."""
+"""Sources: what ``--data`` and ``--val`` name (a known dataset, one of Hugging Face, a folder, a list, an archive)."""
 
 import difflib
 import logging
@@ -9,6 +9,8 @@ from mstl.data.finding import demo, known_datasets
 from mstl.data.finding.archives import archive
 from mstl.data.finding.folders.layout import find_splits, held_out_folder
 from mstl.data.finding.found import FoundDataset, FoundSplits, Split
+from mstl.data.finding.hugging_face.hub_dataset import PREFIX, is_hub_dataset
+from mstl.data.finding.hugging_face.hub_export import exported
 from mstl.data.finding.lists.list_file import LIST_SUFFIXES
 from mstl.data.finding.lists.list_options import FOUND, ListOptions
 from mstl.data.finding.lists.list_splits import three_parts
@@ -35,16 +37,17 @@ def find_dataset(
     """
     if options.images is not None and not os.path.isdir(os.path.expanduser(options.images)):
         raise MstlError(f"no folder {options.images} for --images")
-    where = locate(os.fspath(data))
+    where = locate(os.fspath(data), options)
     own = find_splits(where, options)
     key = str(where.resolve())
     if val is not None:
-        val_where = locate(os.fspath(val))
+        val_where = locate(os.fspath(val), options)
         key += f"\0{val_where.resolve()}"
         own = with_validation(own, find_splits(held_out_folder(val_where), options))
     elif own.val_is_test and own.val is not None:
         logger.info("data: %s is validated on, as there is no other part for that", own.val.where)
-    if options and options.required and all(split.folder is not None for split in own.splits.values()):
+    is_folder = all(split.folder is not None for split in own.splits.values()) and not is_hub_dataset(data)
+    if options and options.required and is_folder:
         raise MstlError(f"{options.given}: for lists, but {data} is read as class folders: leave it out or give a list")
     return FoundDataset(own.train, own.val, own.test, own.val_is_test, key)
 
@@ -65,8 +68,12 @@ def same_samples(one: Split, other: Split) -> bool:
     return {sample.path for sample in one.samples} == {sample.path for sample in other.samples}
 
 
-def locate(data: str) -> Path:
+def locate(data: str, options: ListOptions = FOUND) -> Path:
     """The folder or the list file that ``--data`` names: a known dataset first, then a path.
+
+    Args:
+        data: See :func:`mstl.data.load_data.load_data`.
+        options: Which columns of a Hugging Face dataset are meant.
 
     Raises:
         MstlError: It is neither a known dataset nor a folder, a list or an archive.
@@ -77,6 +84,8 @@ def locate(data: str) -> Path:
         return demo.make()
     if data in known_datasets.KNOWN:
         return known_datasets.get(data)
+    if is_hub_dataset(data):
+        return exported(data, options)
     path = Path(os.path.expanduser(data))
     is_file = os.path.isfile(path)  # unlike Path.is_file, os.path says False to a name that is too long
     if os.path.isdir(path):
@@ -87,8 +96,8 @@ def locate(data: str) -> Path:
         return archive.unpacked(path)
     names = ", ".join(["demo", *known_datasets.KNOWN])
     forms = (
-        f"a known name ({names}), a folder, a list ({', '.join(LIST_SUFFIXES)}) "
-        f"or an archive ({', '.join(archive.ARCHIVE_SUFFIXES)})"
+        f"a known name ({names}), a dataset of Hugging Face ({PREFIX}owner/name), a folder, "
+        f"a list ({', '.join(LIST_SUFFIXES)}) or an archive ({', '.join(archive.ARCHIVE_SUFFIXES)})"
     )
     if os.path.exists(path):
         raise MstlError(f"{data} cannot be data: it is neither {forms}")

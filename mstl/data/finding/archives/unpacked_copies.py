@@ -47,9 +47,10 @@ def copies_folder() -> Path:
     return home() / "data"
 
 
-def describe(folder: Path, archive: Path) -> None:
-    """Write into a copy of what it is one."""
-    write_json(folder / DESCRIPTION, {"archive": encodable(str(archive.resolve())), "unpacked": time.time()})
+def describe(folder: Path, archive: Path | str) -> None:
+    """Write into a copy of what it is one: a path, or a name."""
+    whole = archive if isinstance(archive, str) else str(archive.resolve())
+    write_json(folder / DESCRIPTION, {"archive": encodable(whole), "unpacked": time.time()})
 
 
 def touch(folder: Path) -> None:

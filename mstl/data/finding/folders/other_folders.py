@@ -19,7 +19,7 @@ SYSTEM = {
     "lost+found",
 }
 # Where training programs write. A class may be called so, but then it has images and not only folders of them
-OUTPUT = {"runs", "checkpoints", "wandb", "mlruns", "lightning_logs", "tb_logs"}
+OUTPUT = {"runs", "checkpoints", "wandb", "mlruns", "swanlog", "lightning_logs", "tb_logs"}
 SETTINGS = "config.json"
 EXCLUDED = "-excluded"  # what a review has excluded lies beside the data, in a folder of its name and this
 OF_A_RUN = ("best.ckpt", "last.ckpt", "history.csv", "history.json", "manifest.csv")

@@ -1,0 +1,1 @@
+"""Datasets of Hugging Face's library `datasets`, exported once as class folders."""
