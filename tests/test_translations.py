@@ -142,6 +142,7 @@ def test_help_is_in_english_where_chinese_cannot_be_shown():
 
 def test_lines_are_divided_between_wide_characters_but_not_before_their_marks():
     assert wrapped("数据集：已知名称（demo、Canidae）。", 14) == ["数据集：已知名", "称（demo、", "Canidae）。"]
+    assert wrapped("数据集。  [默认：demo]", 14) == ["数据集。", "[默认：demo]"]
     assert wrapped("plain words only", 11) == ["plain words", "only"]
     assert wrapped("a-word-of-more-columns", 5) == ["a-word-of-more-columns"]
     assert max(map(columns, wrapped("训练" * 40, 31))) == 30

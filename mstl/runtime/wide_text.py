@@ -4,8 +4,8 @@ import re
 import unicodedata
 
 WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
-# A word or a wide character, with the marks that no line may end or begin with, and the space behind
-PIECES = re.compile(rf"[（《“[]*(?:[{WIDE}]|[^\s{WIDE}（《“”[]+)[，。；：、？！）》”\]]*\s*")
+# What stands in brackets, or a word or a wide character with the marks that no line may end or begin with; and spaces
+PIECES = re.compile(rf"\[[^][]{{,40}}\]\s*|[（《“[]*(?:[{WIDE}]|[^\s{WIDE}（《“”[]+)[，。；：、？！）》”\]]*\s*")
 
 
 def columns(text: str) -> int:
