@@ -37,8 +37,8 @@ def main(folder: Path, checkpoint: Path, out: Path | None, port: int, is_opened:
     from mstl.serving.label_server import serve_labels
 
     labels = LabelList(out or folder / NAME)
-    if out is not None:
-        make_folder(out.parent)
+    if folder.is_dir():  # else that is the fault
+        make_folder(labels.path.parent)
 
     def announce(address: str) -> None:
         print(f"label {folder} at {address} (Ctrl-C ends it)", flush=True)

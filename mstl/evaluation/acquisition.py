@@ -63,4 +63,5 @@ def gained(alike: Floats, stood_for: Floats, weights: Floats) -> Floats:
         stood_for: (V,) how well each voter is stood for so far.
         weights: (V,) how much each counts.
     """
-    return weights @ np.maximum(alike - stood_for[:, None], 0)
+    gains: Floats = weights @ np.maximum(alike - stood_for[:, None], 0)
+    return gains

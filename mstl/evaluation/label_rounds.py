@@ -14,6 +14,7 @@ from mstl.runtime import blas_threads
 FOLDS, SEED = 5, 0
 DECAY = 1e-4  # weight decay over the mean squared length of centred features; of 20 to 160 images of two sets, what is
 # chosen by cross-validation is no better, and takes a hundred times as long; 1e-3 is worse where classes are many
+TOLERANCE = 1e-4  # of the solution: answers change by less than 0.001
 Integers = NDArray[np.integer[Any]]
 
 
@@ -82,7 +83,7 @@ def learn(
     targets = np.eye(len(classes), dtype=np.float32)[own]
     with blas_threads.suited_to(len(held_out) * every.size * len(classes)):
         problem = SoftmaxRegression([every], targets * ~held_out[:, :, None])
-        solution = problem.solve(DECAY)
+        solution = problem.solve(DECAY, tolerance=TOLERANCE)
         rows = np.arange(len(examples), len(every))
         answers = problem.answers(solution, rows, fold[rows]).argmax(1)
         weights, biases = problem.head(solution)

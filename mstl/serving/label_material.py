@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # MindSpore is loaded once features are computed
     from mstl.predictor import Predictor
 
 logger = logging.getLogger("mstl")
-MOST_EXAMPLES = 2000  # of which heads learn after each round of labels, in a few seconds
+MOST_EXAMPLES = 1000  # of which heads learn after each round of labels, in a second or two
 
 
 @dataclass(frozen=True)
