@@ -8,6 +8,7 @@ import random
 from typing import Literal, get_args
 
 from mstl.errors import MstlError
+from mstl.runtime.environment import installed_version
 
 DeviceName = Literal["auto", "Ascend", "GPU", "CPU"]
 DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)
@@ -15,7 +16,12 @@ MIXED_PRECISION_DEVICES = ("Ascend", "GPU")
 
 
 def available_devices() -> list[str]:
-    """The devices that work in this process, best first; the last is always "CPU"."""
+    """The devices that work in this process, best first; the last is always "CPU".
+
+    Raises:
+        MstlError: MindSpore cannot compute with the NumPy that is installed.
+    """
+    refuse_numpy()
     import mindspore as ms
 
     found = []
@@ -27,6 +33,21 @@ def available_devices() -> list[str]:
         if usable:
             found.append(name)
     return [*found, "CPU"]
+
+
+def refuse_numpy() -> None:
+    """Refuse NumPy 2, for which MindSpore's extension modules are not built.
+
+    pip installs no such pair, as mstl asks for NumPy 1, but it may put another NumPy into its place later.
+
+    Raises:
+        MstlError: It is installed.
+    """
+    mindspore, numpy = (installed_version(name) for name in ("mindspore", "numpy"))
+    if mindspore and numpy and int(numpy.partition(".")[0]) > 1:
+        raise MstlError(
+            f'MindSpore {mindspore} is built for NumPy 1 and fails with NumPy {numpy}: `pip install "numpy<2"`'
+        )
 
 
 def use_device(name: str = "auto") -> str:

@@ -89,6 +89,18 @@ def test_absent_and_unknown_devices_are_refused_in_one_line(monkeypatch):
         devices.use_device("TPU")
 
 
+@pytest.mark.parametrize(("numpy", "refused"), [("1.26.4", False), ("2.3.5", True), (None, False)])
+def test_numpy_2_is_refused(monkeypatch, numpy, refused):
+    monkeypatch.setattr(devices, "installed_version", {"mindspore": "2.10.0", "numpy": numpy}.get)
+    if not refused:
+        assert devices.available_devices()[-1] == "CPU"
+        return
+    line = r'MindSpore 2.10.0 is built for NumPy 1 and fails with NumPy 2.3.5: `pip install "numpy<2"`'
+    for ask in (devices.available_devices, devices.use_device):
+        with pytest.raises(MstlError, match=line):
+            ask()
+
+
 def test_a_device_that_fails_to_start_is_one_line(monkeypatch):
     import mindspore as ms
 
