@@ -27,7 +27,7 @@ def list_(model: str | None) -> None:
         if model in (None, entry.architecture):
             top1 = "-" if entry.top1 is None else f"{entry.top1:.1%}"
             pads = " / ".join(dict.fromkeys(entry.padding))
-            print(f"{entry.name:<32}{top1:<16}{pads:<22}{entry.licence or '-':<16}{'yes' if local_path(entry) else ''}")
+            print(f"{entry.name:<32}{top1:<16}{pads:<22}{entry.licence or 'none stated':<16}{'yes' if local_path(entry) else ''}")
 
 
 @shared.command_of(main)
