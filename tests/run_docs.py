@@ -7,6 +7,7 @@ them; its blocks are run one after the other. Nothing reaches the network. `.ci/
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -26,7 +27,7 @@ from tests.conftest import environment
 ROOT = Path(__file__).parents[1]
 BUILT = ROOT / "build" / "docs"
 ASKED = {"en": ("transfer learning", "dogs and wolves"), "zh": ("迁移学习", "数据增强", "MindSpore")}
-PAGES = [page for page in pairs() if any(blocks(page.read_text(encoding="utf-8")))]
+PAGES = [page for page in pairs() if any(not each.not_run for each in blocks(page.read_text("utf-8")))]
 KINDS = {"cats": "cup", "dogs": "fish", "birds": "clock"}  # what is drawn in the place of animals
 PATIENCE = 300  # seconds that a block may take
 SHELL = """set -euo pipefail
@@ -75,6 +76,10 @@ class Folder:
     def bad_image(self):
         """A file in pets/ that is no image."""
         (self.where / "pets/train/cats/broken.jpg").write_text("no image")
+
+    def changed_label(self):
+        """An image of pets/ in the folder of the other class, as after Apply."""
+        (self.where / "pets/train/cats/3.jpg").rename(self.where / "pets/train/dogs/cat.jpg")
 
     def photos(self):
         """Images without classes, of which one is of a kind that is not known."""
@@ -132,6 +137,7 @@ def surroundings(tmp_path_factory):
     """The environment of all blocks."""
     bin_folder = os.path.dirname(sys.executable)
     home = tmp_path_factory.mktemp("home")
+    (home / ".curlrc").write_text("fail-with-body\nno-progress-meter\n")  # an answer such as 403 is a failure
     return environment(
         PATH=f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
         MSTL_HOME=str(home / "mstl"),
@@ -157,8 +163,8 @@ def trained(tmp_path_factory, surroundings):
 
 def port_of(code):
     """The port at which a server of a block listens."""
-    words = code.split()
-    return int(words[words.index("--port") + 1]) if "--port" in words else 8000
+    given = re.search(r"^[^#\n]*--port (\d+)", code, re.M)
+    return int(given[1]) if given else 8000
 
 
 def wait_for(port, process):
