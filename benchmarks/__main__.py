@@ -13,6 +13,7 @@ CASES = {  # command: its module, which has add_arguments and run
     "startup": "startup",
     "pipeline": "pipeline",
     "check": "data_check",
+    "label": "labelling",
 }
 
 

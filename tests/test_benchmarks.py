@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import extract, fixed, growth, linear, measure, photos, predict, setting, table
+from benchmarks import extract, fixed, growth, labelling, linear, measure, photos, predict, setting, table
 from benchmarks.__main__ import CASES, build_parser
 from benchmarks.measure import Done
 from mstl.models import key_mapping
 from mstl.models.bodies import find_bodies
 from tests.conftest import write_folder, write_photo
 
-DATA = {"fixed", "linear", "finetune", "extract", "predict", "growth", "pipeline"}
+DATA = {"fixed", "linear", "finetune", "extract", "predict", "growth", "pipeline", "label"}
 
 
 def parse(*arguments):
@@ -308,6 +308,27 @@ def test_growth_by_hand(counts, seconds, met, monkeypatch):
     assert cost.ratio == seconds / 10 and cost.target == "ratio <= 10.5" and cost.met is met
     memory = rows[f"m, first run: memory for {counts[1] - counts[0]:,} more photos"]
     assert memory.ours == 100 and memory.met is (True if counts == (400, 4000) else None)
+
+
+def test_labels_by_hand():
+    """The interval is that of the differences between runs of the same seed: here all are 0.1, but the last ones."""
+    ordered, random = [[0.8, 0.9, 0.9, 1.0], [0.7, 0.8, 0.9, 1.0]], [[0.7, 0.8, 0.8, 1.0], [0.6, 0.7, 0.8, 0.8]]
+    rows = labelling.compare("ants", ordered, random)
+    assert rows[0].what == "ants, accuracy with 20 labels (+0.100, 95 % interval +0.100 to +0.100)"
+    assert (rows[0].ours, rows[0].theirs) == (pytest.approx(0.75), pytest.approx(0.65))
+    assert rows[3].what == "ants, accuracy with 160 labels (+0.100, 95 % interval -1.171 to +1.371)"
+    assert rows[4].ours == pytest.approx(0.875) and "all of these" in rows[4].what
+
+
+def test_labels_are_given_in_the_order_or_at_random(monkeypatch):
+    """Of clusters of one class each, the order takes one image each; chance takes some twice."""
+    for name, value in {"COUNTS": (8, 16), "START": 4, "ROUND": 4}.items():
+        monkeypatch.setattr(labelling, name, value)
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(8), 6).astype(np.int32)
+    points = (10 * np.eye(8)[labels] + rng.normal(0, 0.1, (48, 8)) + 1).astype(np.float32)
+    accuracies = {kind: labelling.accuracies(points, labels, points, labels, kind, 0) for kind in ("ordered", "random")}
+    assert accuracies["ordered"][1] == 1.0 and accuracies["ordered"][0] > accuracies["random"][0] < 0.8
 
 
 def forward_runs(**milliseconds):
