@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 import mindspore as ms
@@ -25,7 +24,6 @@ Answer = TypeVar("Answer")
 # Seconds for which a process on a CPU waits for the others, where MindSpore's 30 would end a run whose processes take
 # unequal times to scan the data or to compute features. If one has died, the scheduler misses its heartbeat and ends.
 PATIENCE = ("MS_CPU_COMM_OP_TIMEOUT", "86400")
-SLEEP = (0.01, 0.5)  # seconds, at first and in the end, between the looks of a process that waits for the first one
 LOOK_SECONDS, LOOKS = 5.0, 3  # how often a process looks for the scheduler, and in vain before it ends, too
 
 
@@ -65,7 +63,7 @@ class ProcessGroup:
         """What some work gives that the first process does, for which the others wait.
 
         Args:
-            work: Gives what can be pickled; done in another thread, so without MindSpore.
+            work: Gives what can be pickled.
 
         Raises:
             MstlError: The work has raised it; and in the others, where it has raised any other exception.
@@ -75,38 +73,18 @@ class ProcessGroup:
             return work()
         raised: BaseException | None = None
         outcome: tuple[Answer | None, int, str] | None = None
-        with ThreadPoolExecutor(1) as pool:
-            mine = [pool.submit(work)] if self.is_first else []
-            self._sleep_until(mine)
-        try:
-            outcome = (mine[0].result(), 0, "") if mine else None
-        except BaseException as error:  # whatever it is, the others would wait for ever
-            raised = error
-            outcome = (None, error.signum if isinstance(error, Stopped) else 0, reason(error))
+        if self.is_first:
+            try:
+                outcome = (work(), 0, "")
+            except BaseException as error:  # whatever it is, the others would wait for ever
+                raised = error
+                outcome = (None, error.signum if isinstance(error, Stopped) else 0, reason(error))
         answer, signum, why = pickle.loads(self._bytes_of_first(pickle.dumps(outcome)))
         if raised is not None:
             raise raised
         if why:
             raise Stopped(signum, why) if signum else MstlError(why)
         return answer  # type: ignore[no-any-return]
-
-    def _sleep_until(self, mine: "list[Future[Any]]") -> None:
-        """Wait until the work of the first process is done.
-
-        MindSpore waits for a sum in a busy loop, which would take the processors from the work. So the processes sleep,
-        and meet once in a while to hear whether it is done.
-
-        Args:
-            mine: The work in the first process; empty in the others.
-        """
-        seconds, is_done = SLEEP[0], False
-        while not is_done:
-            if mine:
-                wait(mine, seconds)
-            else:
-                time.sleep(seconds)
-            (is_done,) = self.any(any(work.done() for work in mine))
-            seconds = min(2 * seconds, SLEEP[1])
 
     def _bytes_of_first(self, content: bytes) -> bytes:
         """The bytes that the first process has; those of the others do not matter."""
@@ -132,6 +110,9 @@ class MsrunProcessGroup(ProcessGroup):
             raise
         threading.Thread(target=end_without_scheduler, name="mstl-scheduler", daemon=True).start()
         self.rank, self.size = get_rank(), get_group_size()
+        if ms.get_context("device_target") == "CPU":
+            # A process that waits for the others would otherwise do so in a busy loop, and take a core from them
+            ms.runtime.launch_blocking()
         self._all_reduce = ops.AllReduce(ops.ReduceOp.SUM)
 
     def gradient_mean(self) -> Callable[[Gradients], Gradients]:
