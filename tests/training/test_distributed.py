@@ -1,4 +1,4 @@
-"""Several processes."""
+"""Several processes train, and stop; :mod:`tests.training.test_launcher` has what happens when one of them dies."""
 
 import json
 import os
@@ -18,8 +18,16 @@ from mstl.commands import train_command
 from mstl.runtime import devices
 from mstl.runtime.processes import ProcessGroup
 from mstl.training import setup
-from tests.conftest import write_folder
+from tests.conftest import environment, write_folder
 
+pytestmark = pytest.mark.usefixtures("narrow_model")
+
+NARROW = """
+from mstl.train import main
+from mstl.training import launcher
+launcher.WORKER = ("-m", "tests.narrow", "mstl.train")
+main()
+"""
 MODEL = {"model": "resnet18", "weights": "none", "image_size": 32, "precision": "fp32"}
 OPTIONS = {**MODEL, "batch_size": 4, "epochs": 2, "augment": "none"}
 SOLVED = {**MODEL, "folds": 3, "time_limit": "10m"}  # the recipe is auto
@@ -27,10 +35,8 @@ RUNS = {  # name: what is asked for
     "backbone": {**OPTIONS, "freeze": "backbone", "lr": 0.001},
     "BN": {**OPTIONS, "freeze": "BN", "lr": 0.001},
     "solved": SOLVED,
-    "dying": {**OPTIONS, "epochs": 5000},
     "stopped": {**OPTIONS, "epochs": 5000, "freeze": "none", "lr": 0.001, "ema": 0.5},
 }
-AT_ONCE = 10  # seconds in which the others end when a process has died
 needs_two_cores = pytest.mark.skipif(devices.cores() < 2, reason="needs two cores")
 
 
@@ -41,12 +47,12 @@ def started(tmp_path_factory):
     write_folder(root / "photos", {"train": 6, "val": 3})
     processes = {
         name: subprocess.Popen(
-            [*(sys.executable, "-m", "mstl.train", f"--data={root / 'photos'}", f"--out={root / name}", "--nproc=2")]
+            [*(sys.executable, "-c", NARROW, f"--data={root / 'photos'}", f"--out={root / name}", "--nproc=2")]
             + [*(f"--{key.replace('_', '-')}={value}" for key, value in options.items()), "--no-report"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "MSTL_HOME": str(root / "home")},
+            env=environment(MSTL_HOME=str(root / "home")),
         )
         for name, options in RUNS.items()
     }
@@ -69,24 +75,8 @@ def workers(folder):
 
 @pytest.mark.slow
 @needs_two_cores
-def test_one_process_dying_ends_them_all(started):
-    """It and the next are the first tests, since these runs would keep the others waiting for the processors."""
-    folder, process = started[0] / "dying", started[1]["dying"]
-    while not (folder / "history.csv").exists():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.1)
-    running = sorted(workers(folder))
-    assert len(running) == 2
-    os.kill(running[-1], signal.SIGKILL)
-    _, err = process.communicate(timeout=AT_ONCE)
-    assert process.returncode == 1
-    assert err.count("\n") == 1 and "a process of the run was killed or broke down" in err
-    assert list(workers(folder)) == []
-
-
-@pytest.mark.slow
-@needs_two_cores
 def test_all_processes_are_stopped_together(started):
+    """It is the first test, since this run would keep the others waiting for the processors."""
     folder, process = started[0] / "stopped", started[1]["stopped"]
     while not (folder / "history.csv").exists():
         assert process.poll() is None, process.communicate()
