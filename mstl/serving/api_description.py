@@ -25,7 +25,7 @@ EXAMPLE_MODEL = {
     "accuracy": {"value": 0.975, "low": 0.914, "high": 0.993, "images": 80, "what": "validation images"},
     "data": "pets",
     "date": "2026-11-25",
-    "mstl": "0.1.0",
+    "mstl": "1.0.0",
     "engine": "onnxruntime",
     "precision": "fp32",
     "temperature": 1.12,
