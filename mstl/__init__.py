@@ -9,7 +9,7 @@ from typing import Any
 
 from mstl.runtime.environment import prepare_environment
 
-__version__ = "0.1.0"
+__version__ = "1.0.0rc1"
 
 _MODULES = {
     "MstlError": "mstl.errors",
