@@ -82,12 +82,12 @@ def cpu_flags() -> frozenset[str]:
 
 
 def is_scheduler() -> bool:
-    """Whether MindSpore's msrun started this process to schedule the others; it computes nothing."""
+    """Whether ``--nproc`` or msrun started this process to schedule the others; it computes nothing."""
     return os.environ.get("MS_ROLE") == "MS_SCHED"
 
 
 def is_worker() -> bool:
-    """Whether this process is one of several that msrun started to train together."""
+    """Whether this process is one of several that ``--nproc`` or msrun started to train together."""
     return int(os.environ.get("MS_WORKER_NUM", "1")) > 1 and not is_scheduler()
 
 

@@ -97,6 +97,7 @@ def test_nothing_is_left_open():
             "workers",
             "out",
             "time_limit",
+            "tracker",
         }
         if config.optimizer == "lbfgs":
             may_be_open |= {"batch_size", "lr", "momentum", "weight_decay", "schedule", "lr_step", "lr_gamma"}
