@@ -5,18 +5,18 @@ them; its blocks are run one after the other. Nothing reaches the network. `.ci/
 """
 
 import contextlib
+import http.client
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from docs.blocks import blocks
@@ -29,6 +29,7 @@ BUILT = ROOT / "build" / "docs"
 ASKED = {"en": ("transfer learning", "dogs and wolves"), "zh": ("迁移学习", "数据增强", "MindSpore")}
 PAGES = [page for page in pairs() if any(not each.not_run for each in blocks(page.read_text("utf-8")))]
 KINDS = {"cats": "cup", "dogs": "fish", "birds": "clock"}  # what is drawn in the place of animals
+CURL = 'fail-with-body\nno-progress-meter\nnoproxy = "*"\n'  # curl's settings: an answer such as 403 is a failure
 PATIENCE = 300  # seconds that a block may take
 SHELL = """set -euo pipefail
 touch "$STATE"; . "$STATE"   # what earlier blocks have exported
@@ -40,8 +41,6 @@ VALUES = ".values.py"  # what the names mean that a Python block does not define
 
 def draw(path, kind, seed):
     """A drawn object as a JPEG."""
-    import numpy as np
-
     path.parent.mkdir(parents=True, exist_ok=True)
     render(kind, np.random.default_rng(seed)).save(path, quality=88)
 
@@ -137,7 +136,7 @@ def surroundings(tmp_path_factory):
     """The environment of all blocks."""
     bin_folder = os.path.dirname(sys.executable)
     home = tmp_path_factory.mktemp("home")
-    (home / ".curlrc").write_text("fail-with-body\nno-progress-meter\n")  # an answer such as 403 is a failure
+    (home / ".curlrc").write_text(CURL)
     return environment(
         PATH=f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
         MSTL_HOME=str(home / "mstl"),
@@ -172,9 +171,10 @@ def wait_for(port, process):
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         assert process.poll() is None, "the server has ended"
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).close()
-            return
+        with contextlib.suppress(OSError), contextlib.closing(http.client.HTTPConnection("127.0.0.1", port)) as server:
+            server.request("GET", "/healthz")
+            if server.getresponse().status == 200:
+                return
         time.sleep(0.2)
     raise AssertionError(f"nothing answers at port {port}")
 
