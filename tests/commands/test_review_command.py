@@ -59,6 +59,11 @@ def test_a_run_leads_to_its_data(root, tmp_path, monkeypatch):
     assert run(folder, "--status").stderr.startswith("mstl: error: cannot tell the data of")
 
 
+def test_data_alone_cannot_be_trained_again(root):
+    result = run(root, "--train-again")
+    assert result.exit_code == 1 and result.stderr.startswith(f"mstl: error: {root} is no run: --train-again needs")
+
+
 def test_without_data_there_is_no_page(root):
     assert run(root / "nothing").stderr.startswith("mstl: error: no data")
     assert run(root / "nothing", "--apply").stderr.startswith("mstl: error: no data")

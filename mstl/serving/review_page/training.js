@@ -73,7 +73,7 @@ function compare({ images, corrected, before, after, only_before, only_after, p,
     ...classes.map((each) => row(each.name, [each.before, each.after].map((right) => ["of_class", { right, images: each.images }]))),
   ];
   find("#compared tbody").replaceChildren(...rows);
-  say(find("#mcnemar"), "mcnemar", { only_before, only_after, p: p < 0.001 ? "< 0.001" : `= ${p.toPrecision(2)}` });
+  say(find("#mcnemar"), "mcnemar", { only_before, only_after, p: p.toPrecision(2) });
   say(find("#judged"), "judged", { images, corrected, run: name(after.run) });
 }
 
