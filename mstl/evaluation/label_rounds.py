@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mstl.data.finding.predict_inputs import counted
 from mstl.evaluation.grouping import grouped_folds
 from mstl.evaluation.softmax import softmax
 from mstl.evaluation.softmax_regression import SoftmaxRegression
@@ -117,7 +118,8 @@ class Round:
 
     def line(self) -> str:
         """A line for the terminal."""
-        told = f"round {self.number}: {self.labels} labels, {self.as_proposed} of {self.proposed} as proposed"
+        labels = counted(range(self.labels), "label")
+        told = f"round {self.number}: {labels}, {self.as_proposed} of {self.proposed} as proposed"
         before = f"of all {self.total}, the model that was given has {self.right_before} right"
         if self.right_now is None:
             return f"{told}; {before}"

@@ -11,7 +11,7 @@ import numpy as np
 from mstl.data.checking.checks import CheckedDataset, check_dataset
 from mstl.data.checking.messages import SHOWN
 from mstl.data.finding.found import FoundDataset, Split
-from mstl.data.finding.predict_inputs import Unreadable, images_below
+from mstl.data.finding.predict_inputs import Unreadable, counted, images_below
 from mstl.data.image_files import printable
 from mstl.data.samples import Sample
 from mstl.errors import MstlError
@@ -90,9 +90,11 @@ def each_content_once(checked: CheckedDataset, without: Collection[str], known: 
     first = {sample.digest: sample for sample in reversed(unknown)}
     chosen = tuple(sample for sample in unknown if first[sample.digest] is sample)
     if len(unknown) < len(usable):
-        logger.info("label: left out %d images that the model was trained or validated on", len(usable) - len(unknown))
+        seen = counted(range(len(usable) - len(unknown)), "image")
+        logger.info("label: left out %s that the model was trained or validated on", seen)
     if len(chosen) < len(unknown):
-        logger.info("label: left out %d copies of other images", len(unknown) - len(chosen))
+        copies = counted(range(len(unknown) - len(chosen)), "image")
+        logger.info("label: left out %s with the content of another one", copies)
     return chosen
 
 
@@ -114,4 +116,4 @@ def log_faults(faults: Collection[str]) -> None:
     lines = [f"  {fault}" for fault in list(faults)[:SHOWN]]
     if len(faults) > SHOWN:
         lines.append(f"  ... and {len(faults) - SHOWN} more")
-    logger.warning("label: left out %d files that cannot be used:\n%s", len(faults), "\n".join(lines))
+    logger.warning("label: left out %s that cannot be used:\n%s", counted(faults, "file"), "\n".join(lines))

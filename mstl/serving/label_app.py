@@ -1,5 +1,6 @@
 """The app of labelling: a page to label images, one after the other, and what it asks the server for."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def label_routes(desk: LabelDesk, name: str, settings: ServeSettings, explainer:
     async def take_back() -> Response:
         return await changed(desk.take_back)
 
-    async def changed(change: Any) -> Response:
+    async def changed(change: Callable[[], None]) -> Response:
         def work() -> dict[str, Any]:
             with desk.lock:
                 change()

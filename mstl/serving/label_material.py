@@ -80,8 +80,8 @@ def examples_of(predictor: "Predictor") -> ImageSet:
         train = None
     if train is None or not len(train):
         logger.warning(
-            "label: the images that %s was trained on are not where they were: what is learnt between the rounds, is "
-            "learnt from your labels alone",
+            "label: the images that %s was trained on are not at hand: all that is learnt between the rounds is learnt "
+            "from your labels",
             predictor.path,
         )
         return ImageSet((), predictor.classes)

@@ -1,9 +1,9 @@
 """The server of labelling: images are found and ordered, and a page to label them served until a signal comes."""
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from mstl.data.finding.predict_inputs import counted
 from mstl.predictor import Predictor
 from mstl.review.label_list import LabelList
 from mstl.review.unlabelled import find_unlabelled
@@ -14,8 +14,6 @@ from mstl.serving.label_desk import LabelDesk
 from mstl.serving.label_material import label_material
 from mstl.serving.local_page import HOST, local_settings, serve_page
 from mstl.serving.served_model import ServedModel
-
-logger = logging.getLogger("mstl")
 
 
 def serve_labels(
@@ -46,5 +44,6 @@ def serve_labels(
         serve_page(create_label_app(desk, folder.resolve().name, settings, explainer), bound, settings, announce)
     finally:
         explainer.close()
-    number = len(labels.read())
-    print(f"{number} labels in {labels.path}: mstl train --data {labels.path} learns from them", flush=True)
+    if rows := labels.read():
+        told = counted(rows, "label")
+        print(f"{told} in {labels.path}: mstl train --data {labels.path} learns from it", flush=True)

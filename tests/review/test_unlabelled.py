@@ -35,7 +35,8 @@ def test_each_content_once_and_none_that_is_known_or_damaged(tmp_path, caplog):
     ]
     text = caplog.text
     assert "left out 2 files that cannot be used" in text and "broken.jpg: " in text and " blank.jpg: blanks" in text
-    assert "left out 1 copies" in text and "left out 1 images that the model was trained or validated on" in text
+    assert "left out 1 image with the content of" in text
+    assert "left out 1 image that the model was trained or validated on" in text
 
 
 def test_nothing_to_be_labelled_is_said(tmp_path):

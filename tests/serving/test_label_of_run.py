@@ -59,7 +59,7 @@ def test_without_its_images_at_hand_the_model_proposes_all_the_same(root, caplog
     finally:
         (root / "elsewhere").rename(root / "photos")
     assert material.examples == () and len(material.example_units) == 0 and len(material.probabilities) == 10
-    assert "are not where they were" in caplog.text
+    assert "are not at hand" in caplog.text
 
 
 def test_a_model_is_trained_on_the_list(root):
@@ -86,4 +86,4 @@ def test_the_server_says_where_the_labels_are(root, monkeypatch, capsys):
     monkeypatch.setattr(label_server, "serve_page", run)
     serve_labels(root / "images", root / "run" / "best.ckpt", labels, 0, "CPU", addresses.append)
     assert addresses == ["http://here/"]
-    assert f"1 labels in {labels.path}: mstl train --data {labels.path}" in capsys.readouterr().out
+    assert f"1 label in {labels.path}: mstl train --data {labels.path}" in capsys.readouterr().out
