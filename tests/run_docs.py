@@ -30,7 +30,7 @@ ASKED = {"en": ("transfer learning", "dogs and wolves"), "zh": ("迁移学习", 
 PAGES = [page for page in pairs() if any(not each.not_run for each in blocks(page.read_text("utf-8")))]
 KINDS = {"cats": "cup", "dogs": "fish", "birds": "clock"}  # what is drawn in the place of animals
 CURL = 'fail-with-body\nno-progress-meter\nnoproxy = "*"\n'  # curl's settings: an answer such as 403 is a failure
-PATIENCE = 300  # seconds that a block may take
+PATIENCE = 900  # seconds that a block may take, on a machine that has other things to do
 SHELL = """set -euo pipefail
 touch "$STATE"; . "$STATE"   # what earlier blocks have exported
 trap 'declare -px | grep " MSTL_" > "$STATE"' EXIT
