@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 
+import mstl
 from mstl.evaluation.metrics import Evaluation
 from mstl.report.comparison import write_comparison
 from mstl.report.notebook import history_html
@@ -62,7 +63,7 @@ def words_of(page):
         page = re.sub(pattern, " ", page, flags=re.DOTALL)
     page = re.sub(r'<p class="note">未设置.*?</p>', " ", page)
     spoken = " ".join(re.findall(r'(?:alt|aria-label|data-copied)="([^"]*)"', page))
-    text = html.unescape(re.sub(r"<[^>]*>", " ", page) + " " + spoken)
+    text = html.unescape(re.sub(r"<[^>]*>", " ", page) + " " + spoken).replace(mstl.__version__, "")
     return set(re.findall(r"[A-Za-z][\w.-]*", re.sub(r"`[^`]*`|\d+\.jpg|<i>|[\w/]+/best\.ckpt", " ", text), re.ASCII))
 
 
