@@ -27,7 +27,8 @@ def list_(model: str | None) -> None:
         if model in (None, entry.architecture):
             top1 = "-" if entry.top1 is None else f"{entry.top1:.1%}"
             pads = " / ".join(dict.fromkeys(entry.padding))
-            print(f"{entry.name:<32}{top1:<16}{pads:<22}{entry.licence or 'none stated':<16}{'yes' if local_path(entry) else ''}")
+            licence, here = entry.licence or "none stated", "yes" if local_path(entry) else ""
+            print(f"{entry.name:<32}{top1:<16}{pads:<22}{licence:<16}{here}")
 
 
 @shared.command_of(main)

@@ -16,6 +16,7 @@ from mstl.runtime import stopping
 from mstl.runtime.memory import release_pages
 
 MOST_STEPS = 1000
+FINEST = 1e-5  # entry of a gradient that float32 can tell from its own rounding
 BLOCK = 4 * 10**6  # features, or answers, that are in memory at a time
 FEW = 16  # rows, up to which OpenBLAS multiplies them one by one faster than all at once
 Array = NDArray[np.floating[Any]]
@@ -66,7 +67,8 @@ class SoftmaxRegression:
         Args:
             relative_decay: The weight decay over the square of ``scale``, above 0; or (J,), one for each problem.
             start: A solution for another weight decay, near which to search.
-            tolerance: The largest entry of the gradient at the minimum; None for what the features' precision allows.
+            tolerance: The largest entry of the gradient at the minimum, as far as the features' precision allows; None
+                for that.
 
         Returns:
             The solution.
@@ -75,7 +77,9 @@ class SoftmaxRegression:
             Stopped: The process was asked to stop.
         """
         if tolerance is None:  # a weak weight decay leaves the minimum flat
-            tolerance = 1e-6 if self.dtype == np.float32 else min(1e-6, 1e-3 * float(np.min(relative_decay)))
+            tolerance = min(1e-6, 1e-3 * float(np.min(relative_decay)))
+        if self.dtype == np.float32:
+            tolerance = max(tolerance, FINEST)
         of_problems = np.broadcast_to(self.twins * np.asarray(relative_decay, float), len(self.targets))
         decays = np.repeat(of_problems, self.shape[0] // len(self.targets))[:, None]
         found = minimize(
