@@ -72,6 +72,8 @@ def prepare(
     train_set, val_set = splits.train, splits.val
     num_classes = len(train_set.classes)
     settings, reason = recipes.resolve(config, len(train_set), num_classes, device)
+    if config.batch_size is None:
+        settings = shared_batch(settings, processes)
     check_device(settings, device, processes)
     check_folds(settings, (train_set, val_set))
     set_seed(settings.seed)
@@ -156,6 +158,15 @@ def make_loaders(
         shard_id=processes.rank,
     )
     return train_loader, val_loader
+
+
+def shared_batch(config: ResolvedConfig, processes: ProcessGroup) -> ResolvedConfig:
+    """The settings with a recipe's batch size made a multiple of the processes that share a batch; that is logged."""
+    if not config.batch_size or config.batch_size % processes.size == 0:
+        return config
+    multiple = -(-config.batch_size // processes.size) * processes.size
+    logger.info("batch size: %d rather than %d, for %d processes", multiple, config.batch_size, processes.size)
+    return dataclasses.replace(config, batch_size=multiple)
 
 
 def check_device(config: ResolvedConfig, device: str, processes: ProcessGroup) -> None:

@@ -1,5 +1,6 @@
 """Several processes train, and stop; :mod:`tests.training.test_launcher` has what happens when one of them dies."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -15,9 +16,10 @@ from click.testing import CliRunner
 import mstl
 from mstl.checkpoint import read_checkpoint
 from mstl.commands import train_command
+from mstl.config import TrainConfig
 from mstl.runtime import devices
 from mstl.runtime.processes import ProcessGroup
-from mstl.training import setup
+from mstl.training import recipes, setup
 from tests.conftest import environment, write_folder
 
 pytestmark = pytest.mark.usefixtures("narrow_model")
@@ -152,6 +154,18 @@ def test_processes_that_cannot_share_a_batch(photos, tmp_path, monkeypatch):
     monkeypatch.setattr(setup, "join_process_group", Two)
     with pytest.raises(mstl.MstlError, match="5 is no multiple of the 2 processes that share it: give --batch-size 6"):
         mstl.fit(data=str(photos), out=str(tmp_path / "run"), **{**OPTIONS, "batch_size": 5})
+
+
+@pytest.mark.parametrize(("size", "shared"), [(1, 18), (2, 18), (4, 20), (8, 24)])
+def test_a_batch_that_nobody_asked_for_is_shared(size, shared, caplog):
+    group = ProcessGroup()
+    group.size = size
+    config, _ = recipes.resolve(TrainConfig(recipe="finetune"), 100, 2, "CPU")
+    assert config.batch_size == 18
+    with caplog.at_level("INFO", logger="mstl"):
+        assert setup.shared_batch(config, group) == dataclasses.replace(config, batch_size=shared)
+    said = [] if shared == 18 else [f"batch size: {shared} rather than 18, for {size} processes"]
+    assert [record.getMessage() for record in caplog.records] == said
 
 
 def test_more_processes_than_cores(photos):
