@@ -20,7 +20,7 @@ QUICK = (  # what MindSpore or Python could change
     *("tests/models", "tests/training", "tests/features", "tests/engines", "tests/test_predictor.py"),
     *("tests/test_checkpoint.py", "tests/test_package.py", "tests/commands/test_commands.py"),
 )
-QUICK_EXTRAS = "offline,yaml,tensorboard,onnx"
+QUICK_EXTRAS = "offline,yaml,tensorboard,tsne,onnx"
 COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)")
 
 
