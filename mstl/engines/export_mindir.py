@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import mindspore as ms
 import numpy as np
@@ -95,12 +96,28 @@ def write_mindir(path: Path, parts: ModelParts, properties: Mapping[str, str]) -
                 images,
                 file_name=file,
                 file_format="MINDIR",
-                custom_func=lambda proto: proto.user_info.update(properties),
+                custom_func=lambda proto: write_properties(proto, properties),
             )
         except (RuntimeError, ValueError, TypeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise MstlError(f"MindSpore {ms.__version__} cannot export this model as MINDIR: {reason}") from error
         shutil.copyfile(file, path)
+
+
+def write_properties(model: Any, properties: Mapping[str, str]) -> None:
+    """Note properties in MindSpore's message of a model: in a map, or as its entries in MindSpore 2.8 and before."""
+    if hasattr(model.user_info, "update"):
+        model.user_info.update(properties)
+        return
+    for name, value in properties.items():
+        model.user_info.add(key=name, value=value)
+
+
+def read_properties(model: Any) -> dict[str, str]:
+    """The properties that :func:`write_properties` has noted."""
+    if hasattr(model.user_info, "update"):
+        return dict(model.user_info)
+    return {entry.key: entry.value for entry in model.user_info}
 
 
 class MindirModel:
@@ -121,7 +138,7 @@ class MindirModel:
         from mindspore.train.mind_ir_pb2 import ModelProto
 
         try:
-            properties = dict(ModelProto.FromString(Path(path).read_bytes()).user_info)
+            properties = read_properties(ModelProto.FromString(Path(path).read_bytes()))
             self.graph = nn.GraphCell(ms.load(os.fspath(path)))
         except Exception as error:  # a damaged file can make MindSpore raise anything
             raise MstlError(f"{path} is not a MINDIR model, or is damaged; export it again") from error

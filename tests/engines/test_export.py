@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import mstl
 from mstl import MstlError
 from mstl.commands import export_command
 from mstl.engines import export_graph, proof
-from mstl.engines.export_mindir import MindirModel
+from mstl.engines.export_mindir import MindirModel, read_properties, write_properties
 from mstl.engines.export_openvino import OpenvinoModel
 from mstl.engines.export_record import RejectionLimits
 from mstl.engines.exported_model import OnnxModel
@@ -299,3 +300,20 @@ def test_what_is_no_exported_model(tmp_path):
     onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8), tmp_path / "other.onnx")
     with pytest.raises(MstlError, match="does not say what its classes are: `mstl export` did not write it"):
         mstl.load_predictor(tmp_path / "other.onnx")
+
+
+def test_properties_of_mindir_in_older_versions_of_mindspore():
+    """There, they are a list of entries, which is the same in the file."""
+
+    class Entries(list):
+        def add(self, key, value):
+            self.append(SimpleNamespace(key=key, value=value))
+
+    older, newer = SimpleNamespace(user_info=Entries()), SimpleNamespace(user_info={})
+    for model in (older, newer):
+        write_properties(model, {"mstl": "1", "classes": "2"})
+        assert read_properties(model) == {"mstl": "1", "classes": "2"}
+    assert [entry.key for entry in older.user_info] == ["mstl", "classes"] and list(newer.user_info) == [
+        "mstl",
+        "classes",
+    ]
