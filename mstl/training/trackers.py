@@ -1,5 +1,6 @@
 """Trackers: callbacks that give the curves of a run to TensorBoard, MLflow or SwanLab; without a network by default."""
 
+import importlib
 import logging
 import os
 from abc import ABC, abstractmethod
@@ -72,12 +73,8 @@ class TensorBoard(Tracker):
     name = "TensorBoard"
 
     def __init__(self) -> None:
-        try:
-            import tensorboardX
-        except ImportError as error:
-            raise missing("tensorboard", "tensorboardX") from error
-        self.make_writer = tensorboardX.SummaryWriter
-        self.writer: tensorboardX.SummaryWriter | None = None
+        self.make_writer = library("tensorboard", "tensorboardX").SummaryWriter
+        self.writer: Any = None  # made when there is something to write
 
     def begin(self, state: TrainState) -> None:
         """Remember where to write; the writer would make folder and file at once."""
@@ -107,11 +104,7 @@ class MLflow(Tracker):
 
     def __init__(self) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when MLflow is loaded
-        try:
-            import mlflow
-        except ImportError as error:
-            raise missing("mlflow", "mlflow") from error
-        self.mlflow = mlflow
+        self.mlflow = library("mlflow", "mlflow")
 
     def begin(self, state: TrainState) -> None:
         """Make a run called after the run's folder, with the settings as parameters."""
@@ -143,11 +136,7 @@ class SwanLab(Tracker):
     name = "SwanLab"
 
     def __init__(self) -> None:
-        try:
-            import swanlab
-        except ImportError as error:
-            raise missing("swanlab", "swanlab") from error
-        self.swanlab = swanlab
+        self.swanlab = library("swanlab", "swanlab")
 
     def begin(self, state: TrainState) -> None:
         """Make an experiment called after the run's folder, with the settings."""
@@ -182,6 +171,13 @@ def settings(state: TrainState) -> dict[str, Any]:
     return {name: value for name, value in state.config.to_dict().items() if value is not None}
 
 
-def missing(name: TrackerName, package: str) -> MstlError:
-    """The error about a tracker that is not installed."""
-    return MstlError(f'the tracker {name} needs {package}: `pip install "mstl[{name}]"`')
+def library(name: TrackerName, package: str) -> Any:
+    """The library of a tracker.
+
+    Raises:
+        MstlError: It is not installed.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise MstlError(f'the tracker {name} needs {package}: `pip install "mstl[{name}]"`') from error

@@ -138,7 +138,8 @@ def test_decisions_are_there_after_the_page_was_closed(view):
 def test_a_quick_hand_decides_about_nothing_unseen(view):
     held = []
     view.route("**/decisions", lambda route: held.append(route))
-    press(view, "k", "k", "x")
+    with view.expect_request("**/decisions"):
+        press(view, "k", "k", "x")
     press(view, "r", *"kxu")  # the field is not there yet
     view.wait_for_timeout(100)
     assert len(held) == 1

@@ -1,11 +1,12 @@
 // The page of labelling: one image after the other gets its class, by keyboard or buttons, in the server's order.
 
-import { Problem, ask, token } from "./api.js";
-import { closeChoice, isChoosing, knowClasses, listenToChoice, openChoice } from "./class_choice.js";
-import { askForToken, hear } from "./dialogs.js";
-import { notify, notifyOf, quiet } from "./notice.js";
+import { ask } from "./api.js";
+import { closeChoice, isChoosing, knowClasses } from "./class_choice.js";
+import { act, answer, choose, start } from "./course.js";
+import { hear } from "./dialogs.js";
+import { notify, quiet } from "./notice.js";
 import { prepare, show, toggleHeat } from "./view.js";
-import { keepLanguage, name, phrase, preferredLanguage, say, share, speak, tell } from "./words.js";
+import { name, phrase, say, share } from "./words.js";
 
 const KEYS = { k: "accept", r: "relabel", s: "skip", u: "undo", g: "explain", 1: "first", 2: "second", 3: "third" };
 const ACTIONS = {
@@ -24,90 +25,18 @@ let folder = ""; // the name of the folder
 let list = ""; // the file of the labels
 let explained = []; // classes that the model that was given knows
 let state = { queue: [], rounds: [], classes: [], done: 0, count: 0, left: 0, can_undo: false };
-let turn = Promise.resolve(); // what is done is done one after the other, however quickly keys are pressed
-let early = null; // letters of a class that were typed before the field for them was there; null if none are expected
 
-async function start() {
-  const language = preferredLanguage();
-  find("#language").value = language;
-  await speak(language);
-  listen();
-  await load();
-}
-
-async function load() {
-  find("#unknown").hidden = true;
-  try {
-    const told = await (await ask("items")).json();
-    ({ name: folder, list, explained } = told);
-    take(told);
-  } catch (error) {
-    find("#unknown").hidden = false;
-    tell(find("#unknown .detail"), find("#unknown .hint"), Problem.of(error).told);
-    return;
-  }
+function open(told) {
+  ({ name: folder, list, explained } = told);
   say(find("#name"), "label_of", { name: name(folder) });
   document.title = phrase("label_of", { name: folder });
   find("#course").hidden = false;
+  take(told);
 }
 
-function listen() {
-  find("#language").addEventListener("change", async (event) => {
-    keepLanguage(event.target.value);
-    await speak(event.target.value);
-    document.title = phrase("label_of", { name: folder });
-    tellRounds();
-  });
-  find("#unknown button").addEventListener("click", () => {
-    token.declined = false;
-    load();
-  });
-  document.querySelectorAll("[data-do]").forEach((button) => {
-    button.addEventListener("click", () => act(button.dataset.do));
-  });
-  find("#answers").addEventListener("click", (event) => {
-    const row = event.target.closest("li");
-    if (row) act(["first", "second", "third"][[...row.parentNode.children].indexOf(row)]);
-  });
-  document.addEventListener("keydown", pressed);
-  listenToChoice((given) => {
-    closeChoice();
-    find("#item").focus({ preventScroll: true });
-    const item = state.queue[0];
-    if (given) enqueue(() => label(item, given));
-  });
-}
-
-function pressed(event) {
-  const isTyping = event.target.closest?.("input, select, textarea, dialog");
-  if (isTyping || event.ctrlKey || event.altKey || event.metaKey) return;
-  const isLetter = event.key.length === 1;
-  if (early !== null && isLetter) early += event.key;
-  const action = early === null && isLetter ? KEYS[event.key.toLowerCase()] : null;
-  if (!action || event.repeat) return;
-  event.preventDefault();
-  act(action);
-}
-
-// A label is for the image that was there when its key was pressed, never for one that came meanwhile.
-function act(action) {
-  token.declined = false;
-  const item = state.queue[0];
-  if (!item && action !== "undo") return;
-  if (action === "relabel") early = "";
-  enqueue(() => {
-    if (action === "undo" || state.queue[0] === item) return ACTIONS[action](item);
-    early = null;
-  });
-}
-
-// Does something after all that was asked for before; what goes wrong is said.
-function enqueue(job) {
-  turn = turn.then(job).catch((error) => {
-    early = null;
-    notifyOf(error);
-  });
-  return turn;
+function speak() {
+  document.title = phrase("label_of", { name: folder });
+  tellRounds();
 }
 
 async function label(item, given) {
@@ -137,15 +66,6 @@ async function takeBack() {
   quiet();
   hear({ word: "said_taken_back", values: { file: name(told.queue[0].path) } });
   take(told);
-}
-
-function choose(item) {
-  openChoice(item.answer.map((each) => each.label), item.label, early);
-  early = null;
-}
-
-async function answer(request) {
-  return (await request).json();
 }
 
 // Shows what the server says is next.
@@ -189,5 +109,16 @@ function roundTold(round) {
   return ["round", { ...values, now, low, high }];
 }
 
-token.dialog = askForToken;
-start();
+find("#answers").addEventListener("click", (event) => {
+  const row = event.target.closest("li");
+  if (row) act(["first", "second", "third"][[...row.parentNode.children].indexOf(row)]);
+});
+start({
+  keys: KEYS,
+  actions: ACTIONS,
+  free: ["undo"],
+  shown: () => state.queue[0],
+  open,
+  speak,
+  chosen: label,
+});

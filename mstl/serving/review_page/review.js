@@ -1,12 +1,13 @@
 // The page of a review: one image after the other, decided about by keyboard or buttons, and applied at the end.
 
-import { Problem, ask, token } from "./api.js";
-import { closeChoice, isChoosing, knowClasses, listenToChoice, openChoice } from "./class_choice.js";
-import { askForToken, hear } from "./dialogs.js";
+import { ask } from "./api.js";
+import { closeChoice, isChoosing, knowClasses } from "./class_choice.js";
+import { answer, choose, enqueue, start } from "./course.js";
+import { hear } from "./dialogs.js";
 import { notify, notifyOf, quiet } from "./notice.js";
 import { knowTraining, offerTraining, trainAgain } from "./training.js";
 import { prepare, show, showDecision, toggleHeat, verdict } from "./view.js";
-import { keepLanguage, name, phrase, preferredLanguage, say, speak, tell } from "./words.js";
+import { name, phrase, say } from "./words.js";
 
 const KEYS = {
   ...{ k: "keep", r: "relabel", x: "exclude", u: "undo", n: "next", p: "back", g: "explain" },
@@ -31,28 +32,10 @@ let at = 0; // the place of the image that is shown
 let project = ""; // the name of the data
 let isList = false; // whether the data is a list, of which Apply makes a new one
 const taken = []; // images that were decided about here, the latest last
-let turn = Promise.resolve(); // what is done is done one after the other, however quickly keys are pressed
-let early = null; // letters of a class that were typed before the field for them was there; null if none are expected
 
-async function start() {
-  const language = preferredLanguage();
-  find("#language").value = language;
-  await speak(language);
-  listen();
-  await load();
-}
-
-async function load() {
-  find("#unknown").hidden = true;
-  try {
-    const told = await (await ask("items")).json();
-    ({ items, classes, explained, state, name: project, is_list: isList } = told);
-    knowClasses(classes);
-  } catch (error) {
-    find("#unknown").hidden = false;
-    tell(find("#unknown .detail"), find("#unknown .hint"), Problem.of(error).told);
-    return;
-  }
+async function open(told) {
+  ({ items, classes, explained, state, name: project, is_list: isList } = told);
+  knowClasses(classes);
   say(find("#name"), "review_of", { name: name(project) });
   document.title = phrase("review_of", { name: project });
   find("#course").hidden = !items.length;
@@ -62,62 +45,9 @@ async function load() {
   else go(Math.max(0, undecided(0)));
 }
 
-function listen() {
-  find("#language").addEventListener("change", async (event) => {
-    keepLanguage(event.target.value);
-    await speak(event.target.value);
-    count();
-    document.title = phrase("review_of", { name: project });
-  });
-  find("#unknown button").addEventListener("click", () => {
-    token.declined = false;
-    load();
-  });
-  find("#apply").addEventListener("click", apply);
-  find("#confirm").addEventListener("close", (event) => event.target.returnValue && enqueue(confirmed));
-  find("#restore").addEventListener("click", () => enqueue(restore));
-  find("#train").addEventListener("click", () => enqueue(trainAgain));
-  document.querySelectorAll("[data-do]").forEach((button) => {
-    button.addEventListener("click", () => act(button.dataset.do));
-  });
-  document.addEventListener("keydown", pressed);
-  listenToChoice((label) => {
-    closeChoice();
-    find("#item").focus({ preventScroll: true });
-    if (label) enqueue(() => decide("relabel", label));
-  });
-}
-
-function pressed(event) {
-  const isTyping = event.target.closest?.("input, select, textarea, dialog");
-  if (isTyping || event.ctrlKey || event.altKey || event.metaKey || !items.length) return;
-  const isLetter = event.key.length === 1;
-  if (early !== null && isLetter) early += event.key;
-  const action = early === null ? KEYS[isLetter ? event.key.toLowerCase() : event.key] : null;
-  if (!action || event.repeat) return;
-  event.preventDefault();
-  act(action);
-}
-
-// A decision is about the image that was there when its key was pressed, never about one that came meanwhile.
-function act(action) {
-  token.declined = false;
-  const item = items[at];
-  const isDecision = ["keep", "relabel", "exclude"].includes(action);
-  if (action === "relabel") early = "";
-  enqueue(() => {
-    if (!isDecision || items[at] === item) return ACTIONS[action]();
-    early = null;
-  });
-}
-
-// Does something after all that was asked for before; what goes wrong is said.
-function enqueue(job) {
-  turn = turn.then(job).catch((error) => {
-    early = null;
-    notifyOf(error);
-  });
-  return turn;
+function speak() {
+  count();
+  document.title = phrase("review_of", { name: project });
 }
 
 async function decide(decision, label = "") {
@@ -137,7 +67,7 @@ async function decide(decision, label = "") {
 }
 
 async function takeBack() {
-  const last = taken.at(-1) ?? (state.decisions[items[at].id] ? items[at].id : null);
+  const last = taken.at(-1) ?? (state.decisions[items[at]?.id] ? items[at].id : null);
   if (!last) return notify("nothing_to_undo");
   state = await answer(ask(`decisions/${last}`, { method: "DELETE" }));
   taken.pop();
@@ -145,12 +75,6 @@ async function takeBack() {
   count();
   hear({ word: "said_taken_back", values: { file: name(items.find((each) => each.id === last).path) } });
   go(items.findIndex((each) => each.id === last));
-}
-
-function choose() {
-  const item = items[at];
-  openChoice(item.answer.map((each) => each.label), item.label, early);
-  early = null;
 }
 
 function apply() {
@@ -200,10 +124,6 @@ async function refresh() {
   count();
 }
 
-async function answer(request) {
-  return (await request).json();
-}
-
 function go(place) {
   if (place < 0 || place >= items.length) return;
   at = place;
@@ -242,5 +162,16 @@ function count() {
   find("#restore").hidden = !state.can_undo;
 }
 
-token.dialog = askForToken;
-start();
+find("#apply").addEventListener("click", apply);
+find("#confirm").addEventListener("close", (event) => event.target.returnValue && enqueue(confirmed));
+find("#restore").addEventListener("click", () => enqueue(restore));
+find("#train").addEventListener("click", () => enqueue(trainAgain));
+start({
+  keys: KEYS,
+  actions: ACTIONS,
+  free: ["undo", "next", "back", "explain"],
+  shown: () => items[at],
+  open,
+  speak,
+  chosen: (_item, label) => decide("relabel", label),
+});
