@@ -20,7 +20,7 @@ HISTORY_FIELDS = ("epoch", "lr", "train_loss", "val_loss", "val_accuracy", "seco
 
 def default_callbacks(state: TrainState) -> list[object]:
     """The callbacks of every run, in the order of what must not be lost."""
-    return [CheckpointSaver(), HistoryWriter(), EpochPrinter(), *trackers_of(state), EarlyStopping()]
+    return [CheckpointSaver(), HistoryWriter(), EpochPrinter(), *trackers_of(state.config), EarlyStopping()]
 
 
 def notify(

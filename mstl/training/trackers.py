@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-from mstl.config import TrackerName
+from mstl.config import TrackerName, TrainConfig
 from mstl.errors import MstlError
 from mstl.training.state import TrainState
 
@@ -155,13 +155,12 @@ class SwanLab(Tracker):
 KINDS: dict[TrackerName, type[Tracker]] = {"tensorboard": TensorBoard, "mlflow": MLflow, "swanlab": SwanLab}
 
 
-def trackers_of(state: TrainState) -> list[Tracker]:
+def trackers_of(config: TrainConfig) -> list[Tracker]:
     """The trackers that the settings ask for.
 
     Raises:
         MstlError: One is not installed.
     """
-    config = state.config
     names: list[TrackerName | None] = ["tensorboard" if config.tensorboard else None, config.tracker]
     return [KINDS[name]() for name in dict.fromkeys(names) if name is not None]
 

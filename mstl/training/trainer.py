@@ -30,6 +30,7 @@ from mstl.training.setup import log_setup, prepare
 from mstl.training.snapshot import Snapshot
 from mstl.training.solved_head import solve_head
 from mstl.training.state import TrainState
+from mstl.training.trackers import trackers_of
 
 logger = logging.getLogger("mstl")
 
@@ -61,6 +62,7 @@ def run_training(
     """
     started = time.perf_counter()
     run_dir.check_writable(config, resume)
+    trackers_of(config)  # one that is not installed is said before the data is read
     run = prepare(config, resume, splits)
     estimate = settle(run, config, started)
     if run.processes.is_first:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import mstl
 from mstl.config import TrainConfig
 from mstl.errors import MstlError
 from mstl.training.trackers import MLflow, SwanLab, TensorBoard, Tracker, trackers_of
@@ -117,12 +118,19 @@ def test_what_to_install(monkeypatch, tracker: type[Tracker], name):
         tracker()
 
 
+def test_what_to_install_is_said_before_the_data_is_read(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(MstlError, match="the tracker mlflow needs mlflow"):
+        mstl.fit(data=str(tmp_path / "nowhere"), out=str(tmp_path / "run"), tracker="mlflow")
+    assert not (tmp_path / "run").exists()
+
+
 def test_each_tracker_once():
     pytest.importorskip("tensorboardX")
     config = TrainConfig(tensorboard=True, tracker="tensorboard")
-    (tracker,) = trackers_of(types.SimpleNamespace(config=config))
+    (tracker,) = trackers_of(config)
     assert isinstance(tracker, TensorBoard)
-    assert trackers_of(types.SimpleNamespace(config=TrainConfig())) == []
+    assert trackers_of(TrainConfig()) == []
 
 
 def test_mlflow_itself(tmp_path, monkeypatch):
